@@ -1,0 +1,91 @@
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+
+/**
+ * Where one stand-in keeps what a real service would have on its disks. A stand-in saves before it
+ * answers a call that changed something: an answered call must survive a SIGKILL.
+ */
+export type Store<State> = Readonly<{
+  /** What was saved last, or undefined at the first start. */
+  load(): State | undefined;
+  save(state: State): void;
+}>;
+
+/** Keeps nothing beyond the process. */
+export const memoryStore = <State>(): Store<State> => ({ load: () => undefined, save: () => {} });
+
+/** A folder of private JSON files (0700, 0600), one a stand-in, for one process at a time. */
+export type StateFolder = Readonly<{ store<State>(name: string): Store<State>; release(): void }>;
+
+/** Opens the folder, making it when it is absent. Throws a sentence when another living process has it. */
+export function openStateFolder(folder: string): StateFolder {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const lock = join(folder, 'lock');
+  takeLock(lock, folder);
+  return {
+    store: (name) => fileStore(join(folder, `${name}.json`)),
+    release: () => rmSync(lock, { force: true }),
+  };
+}
+
+function takeLock(lock: string, folder: string): void {
+  const owner = readIfPresent(lock);
+  if (owner !== undefined && isAlive(Number(owner)))
+    throw new Error(
+      `${folder} is in use by process ${owner}; stop it first or name another --state folder`,
+    );
+  rmSync(lock, { force: true });
+  writePrivate(lock, String(process.pid));
+}
+
+function isAlive(pid: number): boolean {
+  if (!Number.isInteger(pid) || pid <= 0 || pid === process.pid) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+function fileStore<State>(path: string): Store<State> {
+  return {
+    load() {
+      const text = readIfPresent(path);
+      return text === undefined ? undefined : (JSON.parse(text) as State);
+    },
+    // A rename is atomic: after a kill the file holds the old state or the new one, never half of one.
+    save(state) {
+      writePrivate(`${path}.new`, JSON.stringify(state));
+      renameSync(`${path}.new`, path);
+    },
+  };
+}
+
+function writePrivate(path: string, text: string): void {
+  const file = openSync(path, 'w', 0o600);
+  try {
+    writeSync(file, text);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+function readIfPresent(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,25 @@
+import { defineConfig } from 'vitest/config';
+
+/** One project per level of the test pyramid; `real` needs the real parts and runs on its own. */
+const project = (name: string, timeoutMs: number) => ({
+  test: {
+    name,
+    include: [`test/${name}/**/*.test.ts`],
+    testTimeout: timeoutMs,
+    hookTimeout: timeoutMs * 3,
+    // The SDK clients cost most of a second to import: once per worker, not once per file.
+    isolate: false,
+  },
+});
+
+export default defineConfig({
+  test: {
+    env: { METADATA_SERVER_DETECTION: 'none' },
+    projects: [
+      project('unit', 5_000),
+      project('contract', 20_000),
+      project('integration', 20_000),
+      { test: { ...project('real', 120_000).test, fileParallelism: false } },
+    ],
+  },
+});
