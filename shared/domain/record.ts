@@ -1,0 +1,68 @@
+import type { KeyType } from './certificate.ts';
+
+/** A Secret in a namespace of a cluster that gets a certificate. */
+export type Target = Readonly<{ cluster: string; namespace: string; secret: string }>;
+
+/** Where a certificate is asked for. Targets are derived again from this at each delivery: a thousand would not fit a record. */
+export type Asker = Readonly<{ cluster: string; namespace: string }>;
+
+/** What a person asked for by hand; stays wanted. At most 20 targets. */
+export type ManualRequest = Readonly<{ targets: readonly Target[]; by: string; at: Date }>;
+
+/** Who is working on the certificate. It binds until `until` or until its holder gives it back. */
+export type Lease = Readonly<{ holder: string; until: Date }>;
+
+/** An order at the CA, and the newest version there was when it was placed: a newer one is this order's certificate. */
+export type SavedOrder = Readonly<{ url: string; after: number }>;
+
+/** A TXT value of ours, recorded before it is written, so that it can be removed after any crash. */
+export type SavedChallenge = Readonly<{
+  project: string;
+  zone: string;
+  owner: string;
+  value: string;
+}>;
+
+/** A version of the certificate, as far as no key is needed to know it. `serial` and `fingerprint` (SHA-256 of the DER) are lower-case hex. */
+export type IssuedCertificate = Readonly<{
+  version: number;
+  serial: string;
+  fingerprint: string;
+  notBefore: Date;
+  notAfter: Date;
+}>;
+
+/** The last attempts that failed, in a row, and the moment before which nothing is tried. */
+export type Failure = Readonly<{ code: string; message: string; count: number; retryAt: Date }>;
+
+/** The newest version that was written to every target it could be, and what stood in the way of others. */
+export type Delivery = Readonly<{ version: number; at: Date; failed: readonly string[] }>;
+
+/**
+ * What is known about a certificate, kept in the annotations of its secret, one annotation a field, so that a whole
+ * fleet is read with one list and no key. Names beyond 2 KiB are left out: the digest stands for them.
+ */
+export type CertificateRecord = Readonly<{
+  identity: Readonly<{
+    names: readonly string[] | undefined;
+    namesDigest: string;
+    issuer: string;
+    keyType: KeyType;
+  }>;
+  askers: readonly Asker[];
+  manual: ManualRequest | undefined;
+  lease: Lease | undefined;
+  order: SavedOrder | undefined;
+  challenges: readonly SavedChallenge[];
+  issued: IssuedCertificate | undefined;
+  failure: Failure | undefined;
+  delivered: Delivery | undefined;
+}>;
+
+/** A certificate's record as it was read: `etag` makes the next write a compare-and-swap. */
+export type StoredRecord = Readonly<{
+  id: string;
+  etag: string;
+  createdAt: Date;
+  record: CertificateRecord;
+}>;
