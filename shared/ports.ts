@@ -2,7 +2,7 @@
  * Everything the jobs need from the world. An adapter translates its system's failures into a CertificateError that
  * names the resource; absent is `undefined`, and every other failure to read throws.
  */
-import type { CertificateIdentity, KeyType } from './domain/certificate.ts';
+import type { KeyType } from './domain/certificate.ts';
 import type { SecretMetadata } from './domain/delivery.ts';
 import type {
   CertificateRecord,
@@ -10,8 +10,10 @@ import type {
   SavedChallenge,
   StoredRecord,
   Target,
+  VersionState,
 } from './domain/record.ts';
 import type { Ingress } from './domain/request.ts';
+import type { IssueTask } from './domain/task.ts';
 import type { Sensitive } from './sensitive.ts';
 
 // ── Memory: Secret Manager ──────────────────────────────────────────────────────────────────────
@@ -35,13 +37,6 @@ export interface CertificateRecords {
     current?: number,
   ): Promise<StoredRecord>;
 }
-
-/** A version of a certificate's secret; `number` counts from 1. */
-export type VersionState = Readonly<{
-  number: number;
-  state: 'enabled' | 'disabled' | 'destroyed';
-  createdAt: Date;
-}>;
 
 /** The versions of a certificate's secret, without what is in them. */
 export interface CertificateVersions {
@@ -208,23 +203,6 @@ export interface Handshakes {
 }
 
 // ── Engines ─────────────────────────────────────────────────────────────────────────────────────
-
-/** Why a certificate is worked on; part of a task's name. */
-export type IssueReason =
-  | 'missing'
-  | 'due'
-  | 'emergency'
-  | 'manual'
-  | 'retry'
-  | 'resume'
-  | 'clean-up';
-
-/** What a worker is woken with. Holds no secret. */
-export type IssueTask = Readonly<{
-  certificate: string;
-  identity: CertificateIdentity;
-  reason: IssueReason;
-}>;
 
 export interface IssueQueue {
   /** `name` is what makes the task unique. `exists` means that this very task is there already, or was. */

@@ -16,3 +16,61 @@ export type SecretMetadata = Readonly<{
   /** Who else it belongs to, in words: "cert-manager's Certificate web". */
   belongsTo: string | undefined;
 }>;
+
+/** What a look at a target showed. Absent and unreadable are different: only the first is written to. */
+export type Sight =
+  | Readonly<{ state: 'absent' }>
+  | Readonly<{ state: 'present'; secret: SecretMetadata }>
+  | Readonly<{ state: 'unreadable'; message: string }>;
+
+/** How a target stands against the certificate it should have. `serves` is the id that is in it now, when it is one of ours. */
+export type Standing =
+  | Readonly<{ state: 'current' }>
+  | Readonly<{
+      state: 'behind';
+      reason: 'secret-missing' | 'secret-outdated' | 'secret-drifted';
+      serves: string | undefined;
+    }>
+  | Readonly<{ state: 'refused'; reason: 'secret-type' | 'secret-foreign'; message: string }>
+  | Readonly<{ state: 'unreadable'; message: string }>;
+
+const TLS_TYPE = 'kubernetes.io/tls';
+
+/** Judges one target. `issued` is the version that should be there; without one nothing can be current. */
+export function standing(
+  sight: Sight,
+  wanted: Readonly<{ id: string; issued: IssuedCertificate | undefined }>,
+  installation: string,
+): Standing {
+  if (sight.state === 'unreadable') return sight;
+  if (sight.state === 'absent')
+    return { state: 'behind', reason: 'secret-missing', serves: undefined };
+  const { secret } = sight;
+  if (secret.installation !== installation) return foreign(secret);
+  if (secret.type !== TLS_TYPE)
+    return {
+      state: 'refused',
+      reason: 'secret-type',
+      message: `is of type ${secret.type}, which cannot be changed; delete it or name another Secret`,
+    };
+  const serves = secret.certificate;
+  if (serves !== wanted.id || secret.fingerprint !== wanted.issued?.fingerprint)
+    return { state: 'behind', reason: 'secret-outdated', serves };
+  if (secret.otherManagers.length > 0) return { state: 'behind', reason: 'secret-drifted', serves };
+  return { state: 'current' };
+}
+
+function foreign({ type, belongsTo }: SecretMetadata): Standing {
+  const owner = belongsTo ?? 'somebody else';
+  if (type !== TLS_TYPE)
+    return {
+      state: 'refused',
+      reason: 'secret-type',
+      message: `exists with type ${type} and belongs to ${owner}; delete it or name another Secret`,
+    };
+  return {
+    state: 'refused',
+    reason: 'secret-foreign',
+    message: `exists and belongs to ${owner}; delete it or name another Secret`,
+  };
+}

@@ -1,4 +1,4 @@
-import type { KeyType } from './certificate.ts';
+import { type CertificateIdentity, digest, type KeyType } from './certificate.ts';
 
 /** A Secret in a namespace of a cluster that gets a certificate. */
 export type Target = Readonly<{ cluster: string; namespace: string; secret: string }>;
@@ -66,3 +66,48 @@ export type StoredRecord = Readonly<{
   createdAt: Date;
   record: CertificateRecord;
 }>;
+
+/** A version of a certificate's secret; `number` counts from 1. */
+export type VersionState = Readonly<{
+  number: number;
+  state: 'enabled' | 'disabled' | 'destroyed';
+  createdAt: Date;
+}>;
+
+const LONGEST_NAMES = 2048;
+
+/** A record of a certificate that was never worked on. */
+export function newRecord(
+  identity: CertificateIdentity,
+  asked: Pick<CertificateRecord, 'askers' | 'manual'>,
+): CertificateRecord {
+  const { names, issuer, keyType } = identity;
+  return {
+    identity: {
+      names: JSON.stringify(names).length <= LONGEST_NAMES ? names : undefined,
+      namesDigest: digest(names),
+      issuer,
+      keyType,
+    },
+    askers: asked.askers,
+    manual: asked.manual,
+    lease: undefined,
+    order: undefined,
+    challenges: [],
+    issued: undefined,
+    failure: undefined,
+    delivered: undefined,
+  };
+}
+
+/** Whether the record is that of this very identity: the id's hash alone is not trusted with a key. */
+export function isRecordOf(
+  { identity }: CertificateRecord,
+  { names, issuer, keyType }: CertificateIdentity,
+): boolean {
+  return (
+    identity.namesDigest === digest(names) &&
+    identity.issuer === issuer &&
+    identity.keyType === keyType
+  );
+}

@@ -77,9 +77,13 @@ export type Refusal = Source & Readonly<{ reason: RefusalReason; message: string
 
 export type Requests = Readonly<{ requests: readonly Request[]; refusals: readonly Refusal[] }>;
 
-const LEGACY_CLASS = 'kubernetes.io/ingress.class';
+/** What the rules are applied with: the configuration and the zones there are. */
+export type Context = Readonly<{ rules: Rules; zones: ZoneSuffixes }>;
 
-/** What one Ingress asks for: one request per tls entry, or a refusal in its place; nothing when it does not opt in. */
+const LEGACY_CLASS = 'kubernetes.io/ingress.class';
+const NOTHING: Requests = { requests: [], refusals: [] };
+
+/** What one Ingress asks for: a request or a refusal for each tls entry; nothing when it is of another class or does not opt in. */
 export function ingressRequests(
   ingress: Ingress,
   cluster: ClusterRules,
@@ -88,14 +92,24 @@ export function ingressRequests(
   if (!isServed(ingress, cluster) || !optsIn(ingress, context.rules)) return NOTHING;
   const { namespace, name } = ingress;
   const source: Source = { cluster: cluster.name, kind: 'Ingress', namespace, name };
+  const issuer =
+    ingress.annotations[issuerAnnotation(context.rules)] ?? context.rules.defaultIssuer;
   return collected(
-    ingress.tls.map((entry) => tlsRequest(entry, ingress, source, cluster, context)),
+    ingress.tls.map(({ hosts, secretName: secret }) =>
+      secret
+        ? checked(
+            { source, secret, hosts: hosts.length > 0 ? hosts : ingress.ruleHosts, issuer },
+            cluster,
+            context,
+          )
+        : refusal(
+            source,
+            'secret-name-missing',
+            `a tls entry (${listed(hosts)}) names no Secret; set secretName`,
+          ),
+    ),
   );
 }
-
-export type Context = Readonly<{ rules: Rules; zones: ZoneSuffixes }>;
-
-const NOTHING: Requests = { requests: [], refusals: [] };
 
 /** Whether the Ingress is of a class that the cluster's configuration names. The legacy annotation wins over the field. */
 export function isServed(ingress: Ingress, { ingressClasses }: ClusterRules): boolean {
@@ -111,3 +125,129 @@ function optsIn({ annotations }: Ingress, rules: Rules): boolean {
 }
 
 const issuerAnnotation = (rules: Rules) => `${rules.installation}/issuer`;
+
+/** What the configuration asks for. It is the operator's word, so no `allow` rule is needed; its names were checked when it was read. */
+export function configuredRequests(context: Context): Requests {
+  return collected(
+    context.rules.certificates.map(({ cluster, namespace, secret, names, issuer }) => {
+      const source: Source = { cluster, kind: 'configuration', namespace, name: secret };
+      const outside = names.find((name) => !isInZones(name, context));
+      if (outside) return refusal(source, 'host-outside-zones', outsideZones(outside));
+      const target = { cluster, namespace, secret };
+      return { source, target, names, issuer: issuer ?? context.rules.defaultIssuer };
+    }),
+  );
+}
+
+/** What a person asked for: the same rules as for an Ingress, checked again at every tick because the rules may have changed. */
+export function manualRequest(
+  target: Target,
+  names: readonly string[],
+  issuer: string,
+  context: Context,
+): Request | Refusal {
+  const source: Source = {
+    cluster: target.cluster,
+    kind: 'manual',
+    namespace: target.namespace,
+    name: target.secret,
+  };
+  const cluster = context.rules.clusters.find(({ name }) => name === target.cluster);
+  if (!cluster)
+    return refusal(
+      source,
+      'cluster-unknown',
+      `there is no cluster ${target.cluster} in the configuration`,
+    );
+  return checked({ source, secret: target.secret, hosts: names, issuer }, cluster, context);
+}
+
+type Asked = Readonly<{ source: Source; secret: string; hosts: readonly string[]; issuer: string }>;
+
+function checked(
+  { source, secret, hosts, issuer }: Asked,
+  cluster: ClusterRules,
+  context: Context,
+): Request | Refusal {
+  if (hosts.length === 0)
+    return refusal(
+      source,
+      'hosts-missing',
+      `Secret ${secret} is named for no host; list hosts in the tls entry or in a rule`,
+    );
+  if (!Object.hasOwn(context.rules.issuers, issuer))
+    return refusal(
+      source,
+      'issuer-unknown',
+      `there is no issuer ${issuer}; the configuration has ${listed(Object.keys(context.rules.issuers))}`,
+    );
+  const names: string[] = [];
+  for (const host of hosts) {
+    const result = checkedHost(host, source, cluster, context);
+    if (typeof result !== 'string') return result;
+    names.push(result);
+  }
+  return {
+    source,
+    target: { cluster: source.cluster, namespace: source.namespace, secret },
+    names,
+    issuer,
+  };
+}
+
+function checkedHost(
+  host: string,
+  source: Source,
+  cluster: ClusterRules,
+  context: Context,
+): string | Refusal {
+  const parsed = parseName(host);
+  if ('problem' in parsed)
+    return refusal(source, 'host-invalid', `host "${host}" ${parsed.problem}`);
+  const { name } = parsed;
+  if (!isInZones(name, context)) return refusal(source, 'host-outside-zones', outsideZones(name));
+  if (!isAllowed(cluster.allow, source.namespace, name))
+    return refusal(source, 'host-not-allowed', notAllowed(name, source));
+  return shared(name, source.namespace, cluster, context.rules);
+}
+
+// Policy came first: the shared wildcard stands in only where a rule gives its key to this very namespace.
+function shared(
+  name: string,
+  namespace: string,
+  cluster: ClusterRules,
+  { wildcards }: Rules,
+): string {
+  const wildcard = `*.${parentOf(name)}`;
+  const replaces =
+    wildcards.includes(parentOf(name)) && isAllowed(cluster.allow, namespace, wildcard);
+  return replaces && !isWildcard(name) ? wildcard : name;
+}
+
+/** Whether DNS-01 can prove the name: it lies in a public zone, or below a suffix declared as delegated. */
+export function isInZones(name: string, { rules, zones }: Context): boolean {
+  return !zones.complete || isWithinAny(name, [...zones.suffixes, ...rules.delegated]);
+}
+
+export const isWithinAny = (name: string, suffixes: readonly string[]): boolean =>
+  suffixes.some((suffix) => isWithin(suffix, name));
+
+const outsideZones = (name: string) =>
+  `host ${name} lies in none of the public zones; create its zone in a project under "zones", or add a suffix to "delegated" whose _acme-challenge is a CNAME into one`;
+
+const notAllowed = (name: string, { cluster, namespace }: Source) =>
+  `no rule gives ${name} to namespace ${namespace}; add it to "allow" of cluster ${cluster}${isWildcard(name) ? ' with wildcards: true' : ''}`;
+
+/** A refusal in the words of its source. */
+export const refusal = (source: Source, reason: RefusalReason, message: string): Refusal => ({
+  ...source,
+  reason,
+  message,
+});
+
+const listed = (words: readonly string[]) => (words.length > 0 ? words.join(', ') : 'none');
+
+const collected = (results: readonly (Request | Refusal)[]): Requests => ({
+  requests: results.filter((result): result is Request => 'target' in result),
+  refusals: results.filter((result): result is Refusal => 'reason' in result),
+});

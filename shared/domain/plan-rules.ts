@@ -1,0 +1,232 @@
+import type { CertificateIdentity } from './certificate.ts';
+import type { Sight, Standing } from './delivery.ts';
+import { type DesiredCertificate, targetKey } from './grouping.ts';
+import {
+  type Asker,
+  type IssuedCertificate,
+  isRecordOf,
+  type StoredRecord,
+  type Target,
+  type VersionState,
+} from './record.ts';
+import type { Renewal } from './renewal.ts';
+import type { IssueReason } from './task.ts';
+
+/** Everything a plan is made from, gathered before: the plan itself looks at nothing. */
+export type Facts = Readonly<{
+  now: Date;
+  /** What falls due within this time gets its task already, with the exact moment. */
+  horizonMs: number;
+  installation: string;
+  desired: readonly DesiredCertificate[];
+  inventory: readonly StoredRecord[];
+  /** Targets looked at, by `targetKey`. A target that is not in it was not looked at this time. */
+  sights: ReadonlyMap<string, Sight>;
+  /** Version states of the certificates whose turn it was. */
+  versions: ReadonlyMap<string, readonly VersionState[]>;
+  configuredClusters: ReadonlySet<string>;
+  unreadableClusters: ReadonlySet<string>;
+  /** Whether the name lies in a zone that could be read, or in a delegated suffix. */
+  isProvable: (name: string) => boolean;
+}>;
+
+export type PlanReason =
+  | Renewal['reason']
+  | 'fresh'
+  | 'not-wanted'
+  | 'in-progress'
+  | 'backing-off'
+  | 'order-open'
+  | 'challenge-left'
+  | 'version-changed'
+  | 'identity-mismatch'
+  | 'names-unknown'
+  | 'targets-refused'
+  | 'targets-unreadable'
+  | 'targets-not-looked-at'
+  | 'zones-unreadable'
+  | RepairReason;
+
+export type RepairReason =
+  | 'secret-missing'
+  | 'secret-outdated'
+  | 'secret-drifted'
+  | 'version-changed'
+  | 'not-delivered';
+
+export type TargetPlan = Readonly<{
+  target: Target;
+  standing: Standing | Readonly<{ state: 'unseen' }>;
+}>;
+
+/** One certificate with all that the rules ask about it. `names` are unknown when only a record too small for them is left. */
+export type Case = Readonly<{
+  id: string;
+  identity: Pick<CertificateIdentity, 'issuer' | 'keyType'>;
+  names: readonly string[] | undefined;
+  desired: DesiredCertificate | undefined;
+  stored: StoredRecord | undefined;
+  issued: IssuedCertificate | undefined;
+  newest: VersionState | undefined;
+  targets: readonly TargetPlan[];
+  askers: readonly Asker[];
+  renewal: Renewal;
+}>;
+
+/** What a rule says: the task's `at` is its planned moment, which may be past; without one it is "now". */
+export type Decision = Readonly<{
+  action: 'issue' | 'keep' | 'sync' | 'wait' | 'refuse';
+  reason: PlanReason;
+  message: string;
+  at?: Date;
+  task?: Readonly<{ reason: IssueReason; at?: Date }>;
+}>;
+
+type Rule = (of: Case, facts: Facts) => Decision | undefined;
+
+const isAnother: Rule = ({ desired, stored }) => {
+  if (!desired || !stored || isRecordOf(stored.record, desired.identity)) return undefined;
+  const message =
+    'its secret records other names, issuer or key type than its id stands for; look who changed the annotations';
+  return { action: 'refuse', reason: 'identity-mismatch', message };
+};
+
+const isBusy: Rule = ({ stored }, { now }) => {
+  const lease = stored?.record.lease;
+  if (!lease || lease.until <= now) return undefined;
+  return { action: 'wait', reason: 'in-progress', message: 'a worker has it', at: lease.until };
+};
+
+const isNotWanted: Rule = ({ askers, stored }) => {
+  if (askers.length > 0 || stored?.record.manual) return undefined;
+  const message = 'nothing asks for it and nothing serves it, so it is not renewed';
+  return { action: 'keep', reason: 'not-wanted', message, ...leftover(stored) };
+};
+
+const isBackingOff: Rule = ({ stored, renewal }, { now, horizonMs }) => {
+  const failure = stored?.record.failure;
+  if (!failure || failure.retryAt <= now || isAhead(renewal, now, horizonMs)) return undefined;
+  const { code, message, count, retryAt: at } = failure;
+  return {
+    action: 'wait',
+    reason: 'backing-off',
+    message: `${code}: ${message} (failure ${count} in a row)`,
+    at,
+    task: { reason: 'retry', at },
+  };
+};
+
+const hasOpenOrder: Rule = ({ stored }) => {
+  if (!stored?.record.order) return undefined;
+  const message = 'its order was left open and is resumed';
+  return { action: 'issue', reason: 'order-open', message, task: { reason: 'resume' } };
+};
+
+// Whoever is unreadable may come back; who refuses has to be spoken to. Neither may cost an order.
+const isUndeliverable: Rule = ({ targets, renewal: { reason } }) => {
+  const refused = targets.filter(({ standing }) => standing.state === 'refused');
+  if (targets.length === 0 || targets.some(isWritable)) return undefined;
+  if (refused.length === targets.length)
+    return { action: 'refuse', reason: 'targets-refused', message: refused.map(said).join('; ') };
+  // What was issued once is served somewhere: it is renewed while its clusters are away.
+  if (reason !== 'missing') return undefined;
+  const unreadable = targets.find(({ standing }) => standing.state === 'unreadable');
+  if (!unreadable)
+    return {
+      action: 'wait',
+      reason: 'targets-not-looked-at',
+      message: 'its Secrets are looked at in a later run',
+    };
+  return {
+    action: 'wait',
+    reason: 'targets-unreadable',
+    message: `${said(unreadable)}; nothing is ordered that may not be delivered`,
+  };
+};
+
+const isWritable = ({ standing: { state } }: TargetPlan) =>
+  state === 'current' || state === 'behind';
+
+/** What stands in the way of a target, in a sentence that names its Secret. */
+const said = ({ target, standing }: TargetPlan) =>
+  `Secret ${targetKey(target)} ${'message' in standing ? standing.message : ''}`;
+
+// A version that somebody added by hand: sync looks into it before anything is issued over it.
+const isUndescribed: Rule = ({ newest, issued }) => {
+  if (!newest || issued) return undefined;
+  const message = `version ${newest.number} was not made by a worker; sync looks into it`;
+  return { action: 'sync', reason: 'version-changed', message };
+};
+
+const isFresh: Rule = ({ renewal, stored }, { now, horizonMs }) => {
+  if (!isAhead(renewal, now, horizonMs)) return undefined;
+  const left = leftover(stored);
+  if (left.task)
+    return {
+      action: 'keep',
+      reason: 'challenge-left',
+      message: 'a TXT record of ours is left and is removed',
+      ...left,
+    };
+  return {
+    action: 'keep',
+    reason: 'fresh',
+    message: `renewed from ${renewal.at.toISOString()} on`,
+    at: renewal.at,
+  };
+};
+
+const isAhead = ({ reason, at }: Renewal, now: Date, horizonMs: number) =>
+  reason === 'due' && at.getTime() > now.getTime() + horizonMs;
+
+const isNameless: Rule = ({ names }) => {
+  if (names) return undefined;
+  const message = 'its list of names is too long for its record, and nothing asks for them now';
+  return { action: 'wait', reason: 'names-unknown', message };
+};
+
+const isUnprovable: Rule = ({ names = [], renewal: { reason } }, { isProvable }) => {
+  const name = names.find((candidate) => !isProvable(candidate));
+  if (reason !== 'missing' || name === undefined) return undefined;
+  const message = `the zones of a project cannot be read, and ${name} lies in none of the others`;
+  return { action: 'wait', reason: 'zones-unreadable', message };
+};
+
+const WHY_DUE: Readonly<Record<Renewal['reason'], string>> = {
+  missing: 'there is no certificate yet',
+  due: 'its time of renewal has come',
+  emergency: 'more than five sixths of its life are over',
+};
+
+const isDue = ({ renewal: { reason, at } }: Case): Decision => {
+  const message = WHY_DUE[reason];
+  if (reason === 'missing') return { action: 'issue', reason, message, task: { reason } };
+  return { action: 'issue', reason, message, at, task: { reason, at } };
+};
+
+const RULES: readonly Rule[] = [
+  isAnother,
+  isBusy,
+  isNotWanted,
+  isBackingOff,
+  hasOpenOrder,
+  isUndescribed,
+  isFresh,
+  isUndeliverable,
+  isNameless,
+  isUnprovable,
+];
+
+/** The first rule to speak decides; a certificate that no rule holds back is issued. */
+export function decision(of: Case, facts: Facts): Decision {
+  for (const rule of RULES) {
+    const said = rule(of, facts);
+    if (said) return said;
+  }
+  return isDue(of);
+}
+
+function leftover(stored: StoredRecord | undefined): Pick<Decision, 'task'> {
+  const left = stored && (stored.record.challenges.length > 0 || stored.record.order);
+  return left ? { task: { reason: 'clean-up' } } : {};
+}

@@ -1,0 +1,176 @@
+import type { CertificateIdentity } from './certificate.ts';
+import { standing } from './delivery.ts';
+import { askersOf, type DesiredCertificate, targetKey } from './grouping.ts';
+import {
+  type Case,
+  decision,
+  type Facts,
+  type PlanReason,
+  type RepairReason,
+  type TargetPlan,
+} from './plan-rules.ts';
+import type { Asker, StoredRecord, Target } from './record.ts';
+import { renewal } from './renewal.ts';
+import type { IssueReason } from './task.ts';
+
+/** What becomes of one certificate: an action, the code and sentence of its reason, and what it takes. */
+export type PlanEntry = Readonly<{
+  id: string;
+  names: readonly string[];
+  issuer: string;
+  action: 'issue' | 'keep' | 'sync' | 'wait' | 'refuse';
+  reason: PlanReason;
+  message: string;
+  /** The moment that the sentence speaks of. */
+  at: Date | undefined;
+  /** The task for a worker; `at` is its planned moment, which may be past, absent for "now". */
+  task:
+    | Readonly<{ identity: CertificateIdentity; reason: IssueReason; at: Date | undefined }>
+    | undefined;
+  /** Why sync is to be told. */
+  repair: RepairReason | undefined;
+  /** Who the record should name; absent when it names them already. */
+  askers: readonly Asker[] | undefined;
+  stored: StoredRecord | undefined;
+  targets: readonly TargetPlan[];
+}>;
+
+/** One entry for each certificate that is desired or stored, in the order of their ids. */
+export function plan(facts: Facts): readonly PlanEntry[] {
+  const stored = new Map(facts.inventory.map((record) => [record.id, record]));
+  const desired = new Set(facts.desired.map(({ id }) => id));
+  const serving = servingTargets(facts.sights);
+  const found: readonly Found[] = [
+    ...facts.desired.map((certificate) => ({
+      desired: certificate,
+      stored: stored.get(certificate.id),
+    })),
+    ...facts.inventory
+      .filter(({ id }) => !desired.has(id))
+      .map((record) => ({ desired: undefined, stored: record })),
+  ];
+  return found
+    .map((one) => entry(caseOf(one, serving, facts), facts))
+    .sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+type Found = Readonly<
+  | { desired: DesiredCertificate; stored: StoredRecord | undefined }
+  | { desired: undefined; stored: StoredRecord }
+>;
+
+/** The targets whose Secret carries a certificate of ours now, by that certificate's id. */
+function servingTargets(sights: Facts['sights']): ReadonlyMap<string, readonly Target[]> {
+  const byCertificate = new Map<string, Target[]>();
+  for (const [key, sight] of sights) {
+    const id = sight.state === 'present' ? sight.secret.certificate : undefined;
+    if (id === undefined) continue;
+    const targets = byCertificate.get(id);
+    if (targets) targets.push(targetOf(key));
+    else byCertificate.set(id, [targetOf(key)]);
+  }
+  return byCertificate;
+}
+
+function targetOf(key: string): Target {
+  const [cluster, namespace, secret] = key.split('/') as [string, string, string];
+  return { cluster, namespace, secret };
+}
+
+function caseOf(
+  { desired, stored }: Found,
+  serving: ReturnType<typeof servingTargets>,
+  facts: Facts,
+): Case {
+  const { id } = desired ?? stored;
+  const { identity } = desired ?? stored.record;
+  const versions = facts.versions.get(id);
+  const newest = versions?.find(({ state }) => state === 'enabled');
+  // When every version was disabled or destroyed, there is no certificate any more.
+  const issued = versions && !newest ? undefined : stored?.record.issued;
+  const served = serving.get(id) ?? [];
+  return {
+    id,
+    identity,
+    names: identity.names,
+    desired,
+    stored,
+    issued,
+    newest,
+    targets: distinct([...(desired?.targets ?? []), ...served]).map((target) => {
+      const sight = facts.sights.get(targetKey(target));
+      return {
+        target,
+        standing: sight ? standing(sight, { id, issued }, facts.installation) : { state: 'unseen' },
+      };
+    }),
+    askers: askers([...(desired?.askers ?? []), ...served, ...silent(stored, facts)]),
+    renewal: renewal(issued, facts.now),
+  };
+}
+
+const distinct = (targets: readonly Target[]) => [
+  ...new Map(targets.map((target) => [targetKey(target), target])).values(),
+];
+
+const askers = (asking: readonly Asker[]) =>
+  askersOf(asking.map(({ cluster, namespace }) => ({ cluster, namespace, secret: '' })));
+
+/** Who asked last and cannot be asked now: what is unreadable or gone is never taken for a no. */
+function silent(
+  stored: StoredRecord | undefined,
+  { unreadableClusters, configuredClusters }: Facts,
+): readonly Asker[] {
+  const recorded = stored?.record.askers ?? [];
+  return recorded.filter(
+    ({ cluster }) => unreadableClusters.has(cluster) || !configuredClusters.has(cluster),
+  );
+}
+
+function entry(of: Case, facts: Facts): PlanEntry {
+  const { id, identity, names, stored, targets } = of;
+  const { issuer, keyType } = identity;
+  const { task, ...decided } = decision(of, facts);
+  const repair = repairReason(of);
+  const said =
+    repair && decided.action === 'keep'
+      ? { action: 'sync' as const, reason: repair, message: REPAIRS[repair] }
+      : decided;
+  return {
+    id,
+    names: names ?? [],
+    issuer,
+    at: undefined,
+    ...said,
+    task: task &&
+      names && { identity: { names, issuer, keyType }, reason: task.reason, at: task.at },
+    repair,
+    askers: isSame(of.askers, stored?.record.askers ?? []) ? undefined : of.askers,
+    stored,
+    targets,
+  };
+}
+
+const isSame = (one: readonly Asker[], other: readonly Asker[]) =>
+  JSON.stringify(one) === JSON.stringify(other);
+
+const REPAIRS: Readonly<Record<RepairReason, string>> = {
+  'secret-missing': 'a Secret that asks for it is not there',
+  'secret-outdated': 'a Secret that asks for it holds something else',
+  'secret-drifted': 'somebody else wrote into a Secret of ours',
+  'version-changed': 'its newest enabled version is not the one recorded',
+  'not-delivered': 'its newest version was not delivered yet',
+};
+
+function repairReason({
+  issued,
+  newest,
+  stored,
+  targets,
+  askers: asking,
+}: Case): RepairReason | undefined {
+  if (newest && newest.number !== stored?.record.issued?.version) return 'version-changed';
+  if (!issued || (asking.length === 0 && !stored?.record.manual)) return undefined;
+  for (const { standing: of } of targets) if (of.state === 'behind') return of.reason;
+  return stored?.record.delivered?.version === issued.version ? undefined : 'not-delivered';
+}

@@ -1,0 +1,209 @@
+import type { KeyType } from './certificate.ts';
+import type {
+  Asker,
+  CertificateRecord,
+  Failure,
+  IssuedCertificate,
+  ManualRequest,
+  SavedChallenge,
+  Target,
+} from './record.ts';
+
+/** The annotations of a certificate's secret, or what is wrong with them. */
+export type ParsedRecord = Readonly<{ record: CertificateRecord } | { problem: string }>;
+
+/** The form of the annotations. What has another form was written by a newer program and is left alone. */
+const FORMAT = '1';
+const LONGEST_ASKERS = 1024;
+const LONGEST_MESSAGE = 400;
+const MOST_FAILED = 5;
+
+/** The record as annotations, each a short text that a person can read with gcloud. Empty fields are left out. */
+export function recordAnnotations(record: CertificateRecord): Readonly<Record<string, string>> {
+  const { failure, delivered, challenges, askers } = record;
+  const fields = {
+    identity: record.identity,
+    askers: askers.length > 0 ? namespacesByCluster(askers) : undefined,
+    manual: record.manual && { ...record.manual, targets: record.manual.targets.map(targetText) },
+    lease: record.lease,
+    order: record.order,
+    challenges:
+      challenges.length > 0
+        ? challenges.map(({ project, zone, owner, value }) => [project, zone, owner, value])
+        : undefined,
+    issued: record.issued,
+    failure: failure && { ...failure, message: failure.message.slice(0, LONGEST_MESSAGE) },
+    delivered: delivered && {
+      ...delivered,
+      failed: delivered.failed
+        .slice(0, MOST_FAILED)
+        .map((text) => text.slice(0, LONGEST_MESSAGE / 2)),
+    },
+  };
+  const texts = Object.entries(fields).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, JSON.stringify(value)]],
+  );
+  return { format: FORMAT, ...Object.fromEntries(texts) };
+}
+
+/** The names of every annotation that is ours: what is absent from `recordAnnotations` is to be removed, everything else is another's. */
+export const RECORD_FIELDS: readonly string[] = [
+  'format',
+  'identity',
+  'askers',
+  'manual',
+  'lease',
+  'order',
+  'challenges',
+  'issued',
+  'failure',
+  'delivered',
+];
+
+const targetText = ({ cluster, namespace, secret }: Target) => `${cluster}/${namespace}/${secret}`;
+
+// Beyond a kibibyte a cluster's namespaces become "*": sync then reads the whole cluster to find the targets.
+function namespacesByCluster(
+  askers: readonly Asker[],
+): Readonly<Record<string, readonly string[]>> {
+  const grouped = [...Map.groupBy(askers, ({ cluster }) => cluster)];
+  const full = Object.fromEntries(
+    grouped.map(([cluster, of]) => [cluster, of.map(({ namespace }) => namespace)]),
+  );
+  if (JSON.stringify(full).length <= LONGEST_ASKERS) return full;
+  return Object.fromEntries(grouped.map(([cluster]) => [cluster, ['*']]));
+}
+
+/** Reads the annotations back. A person may have edited them, so each value is checked. */
+export function parseRecord(annotations: Readonly<Record<string, string>>): ParsedRecord {
+  if (annotations.format !== FORMAT)
+    return {
+      problem: `has record format ${annotations.format ?? 'none'}, this program writes ${FORMAT}`,
+    };
+  try {
+    return { record: parsedFields(annotations) };
+  } catch (error) {
+    return {
+      problem: `has an annotation that is not as it was written: ${(error as Error).message}`,
+    };
+  }
+}
+
+function parsedFields(annotations: Readonly<Record<string, string>>): CertificateRecord {
+  const field = <T>(name: string, parse: (value: Json) => T): T | undefined => {
+    const text = annotations[name];
+    return text === undefined ? undefined : parse({ value: JSON.parse(text), where: name });
+  };
+  const identity = field('identity', parseIdentity);
+  if (!identity) throw new Error('identity is missing');
+  return {
+    identity,
+    askers: field('askers', parseAskers) ?? [],
+    manual: field('manual', parseManual),
+    lease: field('lease', (json) => ({
+      holder: text(at(json, 'holder')),
+      until: date(at(json, 'until')),
+    })),
+    order: field('order', (json) => ({
+      url: text(at(json, 'url')),
+      after: count(at(json, 'after')),
+    })),
+    challenges: field('challenges', (json) => list(json, parseChallenge)) ?? [],
+    issued: field('issued', parseIssued),
+    failure: field('failure', parseFailure),
+    delivered: field('delivered', (json) => ({
+      version: count(at(json, 'version')),
+      at: date(at(json, 'at')),
+      failed: list(at(json, 'failed'), text),
+    })),
+  };
+}
+
+const parseIdentity = (json: Json): CertificateRecord['identity'] => ({
+  names: at(json, 'names').value === undefined ? undefined : list(at(json, 'names'), text),
+  namesDigest: text(at(json, 'namesDigest')),
+  issuer: text(at(json, 'issuer')),
+  keyType: keyType(at(json, 'keyType')),
+});
+
+const parseAskers = (json: Json): readonly Asker[] =>
+  Object.keys(object(json)).flatMap((cluster) =>
+    list(at(json, cluster), (namespace) => ({ cluster, namespace: text(namespace) })),
+  );
+
+const parseManual = (json: Json): ManualRequest => ({
+  targets: list(at(json, 'targets'), parseTarget),
+  by: text(at(json, 'by')),
+  at: date(at(json, 'at')),
+});
+
+function parseTarget(json: Json): Target {
+  const [cluster, namespace, secret, ...rest] = text(json).split('/');
+  if (!cluster || !namespace || !secret || rest.length > 0)
+    throw unlike(json, 'CLUSTER/NAMESPACE/SECRET');
+  return { cluster, namespace, secret };
+}
+
+function parseChallenge(json: Json): SavedChallenge {
+  const parts = list(json, text);
+  if (parts.length !== 4) throw unlike(json, 'four texts');
+  const [project, zone, owner, value] = parts as readonly [string, string, string, string];
+  return { project, zone, owner, value };
+}
+
+const parseIssued = (json: Json): IssuedCertificate => ({
+  version: count(at(json, 'version')),
+  serial: text(at(json, 'serial')),
+  fingerprint: text(at(json, 'fingerprint')),
+  notBefore: date(at(json, 'notBefore')),
+  notAfter: date(at(json, 'notAfter')),
+});
+
+const parseFailure = (json: Json): Failure => ({
+  code: text(at(json, 'code')),
+  message: text(at(json, 'message')),
+  count: count(at(json, 'count')),
+  retryAt: date(at(json, 'retryAt')),
+});
+
+type Json = Readonly<{ value: unknown; where: string }>;
+
+const unlike = ({ where }: Json, expected: string) => new Error(`${where} is not ${expected}`);
+
+function object(json: Json): Readonly<Record<string, unknown>> {
+  const { value } = json;
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw unlike(json, 'an object');
+  return value as Readonly<Record<string, unknown>>;
+}
+
+const at = (json: Json, key: string): Json => ({
+  value: object(json)[key],
+  where: `${json.where}.${key}`,
+});
+
+function list<T>(json: Json, item: (json: Json) => T): readonly T[] {
+  if (!Array.isArray(json.value)) throw unlike(json, 'a list');
+  return json.value.map((value, index) => item({ value, where: `${json.where}[${index}]` }));
+}
+
+function text(json: Json): string {
+  if (typeof json.value !== 'string') throw unlike(json, 'a text');
+  return json.value;
+}
+
+function count(json: Json): number {
+  if (!Number.isSafeInteger(json.value)) throw unlike(json, 'a whole number');
+  return json.value as number;
+}
+
+function date(json: Json): Date {
+  const moment = new Date(text(json));
+  if (Number.isNaN(moment.getTime())) throw unlike(json, 'a time');
+  return moment;
+}
+
+function keyType(json: Json): KeyType {
+  if (json.value !== 'ec-p256' && json.value !== 'rsa-2048') throw unlike(json, 'a key type');
+  return json.value;
+}

@@ -1,0 +1,52 @@
+import { type CertificateIdentity, digest } from './certificate.ts';
+import type { CertificateRecord } from './record.ts';
+
+/** Why a certificate is worked on; part of a task's name. */
+export type IssueReason =
+  | 'missing'
+  | 'due'
+  | 'emergency'
+  | 'manual'
+  | 'retry'
+  | 'resume'
+  | 'clean-up';
+
+/** What a worker is woken with. Holds no secret. */
+export type IssueTask = Readonly<{
+  certificate: string;
+  identity: CertificateIdentity;
+  reason: IssueReason;
+}>;
+
+const LOST_AFTER_MS = 6 * 3_600_000;
+
+/**
+ * The name under which Cloud Tasks takes a task once. The same decision has the same name at every tick; a new version, another
+ * failure, another reason or another moment has a new one. A moment that passed long ago without effect means that the task was lost
+ * while its name is still remembered (24 h), so every six hours it gets a new name.
+ */
+export function taskName(
+  id: string,
+  record: Pick<CertificateRecord, 'issued' | 'failure'>,
+  reason: IssueReason,
+  planned: Planned,
+): string {
+  const { at, since, now } = planned;
+  const overdueMs = now.getTime() - (at ?? since).getTime();
+  const moment =
+    overdueMs < LOST_AFTER_MS
+      ? (at?.toISOString() ?? 'now')
+      : `lost-${Math.floor(overdueMs / LOST_AFTER_MS)}`;
+  const parts = [
+    id,
+    String(record.issued?.version ?? 0),
+    String(record.failure?.count ?? 0),
+    reason,
+    moment,
+  ];
+  // The hash comes first: names that share a beginning slow Cloud Tasks down.
+  return `${digest(parts).slice(0, 32)}-${id}`;
+}
+
+/** `at` is the planned moment, absent for "now"; `since` is when this "now" began to hold. */
+export type Planned = Readonly<{ at: Date | undefined; since: Date; now: Date }>;
