@@ -211,7 +211,11 @@ export interface IssueQueue {
 
 /** What sync is woken with besides Secret Manager's own messages. */
 export interface RepairMessages {
-  publish(certificate: string, reason: string): Promise<void>;
+  /** `targets` are Secrets that sync would not find by asking who wants the certificate: they only still serve it. */
+  publish(
+    certificate: string,
+    repair: Readonly<{ reason: string; targets: readonly Target[] }>,
+  ): Promise<void>;
 }
 
 /** The Scheduler job that starts reconcile. */

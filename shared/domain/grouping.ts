@@ -1,7 +1,14 @@
 import { type CertificateIdentity, certificateId } from './certificate.ts';
 import { nameSet } from './names.ts';
 import type { Asker, Target } from './record.ts';
-import { type Refusal, type Request, type Rules, refusal, type Source } from './request.ts';
+import {
+  type Refusal,
+  type RefusalReason,
+  type Request,
+  type Rules,
+  refusal,
+  type Source,
+} from './request.ts';
 
 /** One certificate that must exist, and every Secret that gets it. */
 export type DesiredCertificate = Readonly<{
@@ -32,7 +39,7 @@ export function group(requests: readonly Request[], rules: Pick<Rules, 'issuers'
     certificates: [...Map.groupBy(granted, ({ identity }) => certificateId(identity))].map(
       certificate,
     ),
-    refusals: merged.flatMap((result) => ('refusals' in result ? result.refusals : [])),
+    refusals: merged.flatMap(({ refusals }) => refusals),
   };
 }
 
@@ -40,32 +47,55 @@ export function group(requests: readonly Request[], rules: Pick<Rules, 'issuers'
 export const targetKey = ({ cluster, namespace, secret }: Target): string =>
   `${cluster}/${namespace}/${secret}`;
 
-type Merged = Readonly<{ target: Target; identity: CertificateIdentity }>;
+type Merged = Readonly<{
+  target: Target;
+  identity: CertificateIdentity;
+  refusals: readonly Refusal[];
+}>;
+type NotMerged = Readonly<{ refusals: readonly Refusal[] }>;
 
 function mergedRequest(
   requests: readonly Request[],
   rules: Pick<Rules, 'issuers'>,
-): Merged | Readonly<{ refusals: readonly Refusal[] }> {
-  const [{ target, issuer }] = requests as readonly [Request];
-  const other = requests.find((request) => request.issuer !== issuer);
-  if (other) return refused(requests, 'issuers-conflict', conflict(requests[0] as Request, other));
-  const names = nameSet(requests.flatMap((request) => request.names));
+): Merged | NotMerged {
+  const chosen = decisive(requests);
+  const [first] = chosen as readonly [Request];
+  const { target, issuer } = first;
+  const other = chosen.find((request) => request.issuer !== issuer);
+  if (other) return refused(chosen, 'issuers-conflict', conflict(first, other));
+  const names = nameSet(chosen.flatMap((request) => request.names));
   if (names.length > MOST_NAMES)
     return refused(
-      requests,
+      chosen,
       'too-many-names',
       `Secret ${target.secret} is asked for with ${names.length} names; a certificate holds at most ${MOST_NAMES}, so split it into several Secrets`,
     );
   // A request with an issuer that is not configured was refused before.
   const { keyType } = rules.issuers[issuer] as Rules['issuers'][string];
-  return { target, identity: { names, issuer, keyType } };
+  const overruled = requests.filter(
+    (request) => !chosen.includes(request) && !isSame(request, names, issuer),
+  );
+  return {
+    target,
+    identity: { names, issuer, keyType },
+    ...refused(overruled, 'target-taken', taken(first)),
+  };
 }
 
-const refused = (
-  requests: readonly Request[],
-  reason: 'issuers-conflict' | 'too-many-names',
-  message: string,
-) => ({
+/** What the manifests and the configuration say goes before a person's word, and that person's last word before the earlier ones. */
+function decisive(requests: readonly Request[]): readonly Request[] {
+  const standing = requests.filter(({ askedAt }) => !askedAt);
+  if (standing.length > 0) return standing;
+  return requests.toSorted((a, b) => Number(b.askedAt) - Number(a.askedAt)).slice(0, 1);
+}
+
+const isSame = (request: Request, names: readonly string[], issuer: string) =>
+  request.issuer === issuer && nameSet(request.names).join() === names.join();
+
+const taken = ({ source, target }: Request) =>
+  `Secret ${target.secret} gets the certificate that ${described(source)} asks for; name another Secret`;
+
+const refused = (requests: readonly Request[], reason: RefusalReason, message: string) => ({
   refusals: requests.map(({ source }) => refusal(source, reason, message)),
 });
 

@@ -54,8 +54,10 @@ export type RepairReason =
   | 'version-changed'
   | 'not-delivered';
 
+/** `asked` is false for a Secret that nothing asks to hold this certificate, and that still serves it. */
 export type TargetPlan = Readonly<{
   target: Target;
+  asked: boolean;
   standing: Standing | Readonly<{ state: 'unseen' }>;
 }>;
 

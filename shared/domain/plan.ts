@@ -97,21 +97,38 @@ function caseOf(
     stored,
     issued,
     newest,
-    targets: distinct([...(desired?.targets ?? []), ...served]).map((target) => {
-      const sight = facts.sights.get(targetKey(target));
-      return {
-        target,
-        standing: sight ? standing(sight, { id, issued }, facts.installation) : { state: 'unseen' },
-      };
-    }),
+    targets: [
+      ...targetPlans(desired?.targets ?? [], true, { id, issued }, facts),
+      ...targetPlans(
+        served.filter((target) => !isTargetOf(desired, target)),
+        false,
+        { id, issued },
+        facts,
+      ),
+    ],
     askers: askers([...(desired?.askers ?? []), ...served, ...silent(stored, facts)]),
     renewal: renewal(issued, facts.now),
   };
 }
 
-const distinct = (targets: readonly Target[]) => [
-  ...new Map(targets.map((target) => [targetKey(target), target])).values(),
-];
+const isTargetOf = (desired: DesiredCertificate | undefined, target: Target) =>
+  desired?.targets.some((asked) => targetKey(asked) === targetKey(target)) ?? false;
+
+function targetPlans(
+  targets: readonly Target[],
+  asked: boolean,
+  wanted: Parameters<typeof standing>[1],
+  facts: Facts,
+): readonly TargetPlan[] {
+  return targets.map((target) => {
+    const sight = facts.sights.get(targetKey(target));
+    return {
+      target,
+      asked,
+      standing: sight ? standing(sight, wanted, facts.installation) : { state: 'unseen' },
+    };
+  });
+}
 
 const askers = (asking: readonly Asker[]) =>
   askersOf(asking.map(({ cluster, namespace }) => ({ cluster, namespace, secret: '' })));

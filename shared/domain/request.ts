@@ -59,6 +59,8 @@ export type Request = Readonly<{
   target: Target;
   names: readonly string[];
   issuer: string;
+  /** When a person asked; a later word of a person replaces an earlier one. */
+  askedAt?: Date;
 }>;
 
 export type RefusalReason =
@@ -70,7 +72,8 @@ export type RefusalReason =
   | 'issuer-unknown'
   | 'issuers-conflict'
   | 'too-many-names'
-  | 'cluster-unknown';
+  | 'cluster-unknown'
+  | 'target-taken';
 
 /** A request that is not served, and what a person can do about it; `message` names the offending host or Secret. */
 export type Refusal = Source & Readonly<{ reason: RefusalReason; message: string }>;
@@ -94,7 +97,7 @@ export function ingressRequests(
   const source: Source = { cluster: cluster.name, kind: 'Ingress', namespace, name };
   const issuer =
     ingress.annotations[issuerAnnotation(context.rules)] ?? context.rules.defaultIssuer;
-  return collected(
+  const { requests, refusals } = collected(
     ingress.tls.map(({ hosts, secretName: secret }) =>
       secret
         ? checked(
@@ -109,6 +112,10 @@ export function ingressRequests(
           ),
     ),
   );
+  return {
+    requests: requests.map((request) => sharing(request, cluster, context.rules)),
+    refusals,
+  };
 }
 
 /** Whether the Ingress is of a class that the cluster's configuration names. The legacy annotation wins over the field. */
@@ -139,27 +146,31 @@ export function configuredRequests(context: Context): Requests {
   );
 }
 
-/** What a person asked for: the same rules as for an Ingress, checked again at every tick because the rules may have changed. */
-export function manualRequest(
-  target: Target,
-  names: readonly string[],
-  issuer: string,
-  context: Context,
-): Request | Refusal {
-  const source: Source = {
-    cluster: target.cluster,
-    kind: 'manual',
-    namespace: target.namespace,
-    name: target.secret,
-  };
-  const cluster = context.rules.clusters.find(({ name }) => name === target.cluster);
+/** What a person asked for: the same rules as for an Ingress, checked again each time because they may have changed. */
+export function manualRequests(asked: ManualAsk, context: Context): Requests {
+  return collected(asked.targets.map((target) => manualRequest(target, asked, context)));
+}
+
+/** Names as they are stored with a certificate that was asked for by hand, and the Secrets it is to go to. */
+export type ManualAsk = Readonly<{
+  names: readonly string[];
+  issuer: string;
+  targets: readonly Target[];
+  at: Date;
+}>;
+
+function manualRequest(target: Target, asked: ManualAsk, context: Context): Request | Refusal {
+  const { cluster: name, namespace, secret } = target;
+  const source: Source = { cluster: name, kind: 'manual', namespace, name: secret };
+  const cluster = context.rules.clusters.find((candidate) => candidate.name === name);
   if (!cluster)
-    return refusal(
-      source,
-      'cluster-unknown',
-      `there is no cluster ${target.cluster} in the configuration`,
-    );
-  return checked({ source, secret: target.secret, hosts: names, issuer }, cluster, context);
+    return refusal(source, 'cluster-unknown', `there is no cluster ${name} in the configuration`);
+  const result = checked(
+    { source, secret, hosts: asked.names, issuer: asked.issuer },
+    cluster,
+    context,
+  );
+  return 'target' in result ? { ...result, askedAt: asked.at } : result;
 }
 
 type Asked = Readonly<{ source: Source; secret: string; hosts: readonly string[]; issuer: string }>;
@@ -208,29 +219,27 @@ function checkedHost(
   if (!isInZones(name, context)) return refusal(source, 'host-outside-zones', outsideZones(name));
   if (!isAllowed(cluster.allow, source.namespace, name))
     return refusal(source, 'host-not-allowed', notAllowed(name, source));
-  return shared(name, source.namespace, cluster, context.rules);
+  return name;
 }
 
 // Policy came first: the shared wildcard stands in only where a rule gives its key to this very namespace.
-function shared(
-  name: string,
-  namespace: string,
-  cluster: ClusterRules,
-  { wildcards }: Rules,
-): string {
-  const wildcard = `*.${parentOf(name)}`;
-  const replaces =
-    wildcards.includes(parentOf(name)) && isAllowed(cluster.allow, namespace, wildcard);
-  return replaces && !isWildcard(name) ? wildcard : name;
+function sharing(request: Request, { allow }: ClusterRules, { wildcards }: Rules): Request {
+  const { namespace } = request.target;
+  const names = request.names.map((name) => {
+    const parent = parentOf(name);
+    const stands = wildcards.includes(parent) && isAllowed(allow, namespace, `*.${parent}`);
+    return stands ? `*.${parent}` : name;
+  });
+  return { ...request, names };
 }
 
-/** Whether DNS-01 can prove the name: it lies in a public zone, or below a suffix declared as delegated. */
-export function isInZones(name: string, { rules, zones }: Context): boolean {
-  return !zones.complete || isWithinAny(name, [...zones.suffixes, ...rules.delegated]);
-}
+// While a project's zones cannot be read, no name is called outside: it may lie in one of those.
+const isInZones = (name: string, context: Context) =>
+  !context.zones.complete || isProvable(name, context);
 
-export const isWithinAny = (name: string, suffixes: readonly string[]): boolean =>
-  suffixes.some((suffix) => isWithin(suffix, name));
+/** Whether DNS-01 can prove the name: it lies in a public zone that was read, or below a suffix declared as delegated. */
+export const isProvable = (name: string, { rules, zones }: Context): boolean =>
+  [...zones.suffixes, ...rules.delegated].some((suffix) => isWithin(suffix, name));
 
 const outsideZones = (name: string) =>
   `host ${name} lies in none of the public zones; create its zone in a project under "zones", or add a suffix to "delegated" whose _acme-challenge is a CNAME into one`;

@@ -11,12 +11,40 @@ export type IssueReason =
   | 'resume'
   | 'clean-up';
 
-/** What a worker is woken with. Holds no secret. */
+/**
+ * What a worker is woken with. Holds no secret. `replaces` and `failures` are the version and the count of failures it was made for:
+ * a task that comes twice or late finds others and has nothing to do.
+ */
 export type IssueTask = Readonly<{
   certificate: string;
   identity: CertificateIdentity;
   reason: IssueReason;
+  replaces: number;
+  failures: number;
 }>;
+
+/** The task that continues from a record as it is. */
+export function issueTask(
+  certificate: string,
+  identity: CertificateIdentity,
+  reason: IssueReason,
+  record: Attempted,
+): IssueTask {
+  return { certificate, identity, reason, ...attempt(record) };
+}
+
+type Attempted = Pick<CertificateRecord, 'issued' | 'failure'>;
+
+const attempt = ({ issued, failure }: Attempted) => ({
+  replaces: issued?.version ?? 0,
+  failures: failure?.count ?? 0,
+});
+
+/** Whether the world moved on since the task was made. */
+export function isStale(task: IssueTask, record: Attempted): boolean {
+  const { replaces, failures } = attempt(record);
+  return task.replaces !== replaces || task.failures !== failures;
+}
 
 const LOST_AFTER_MS = 6 * 3_600_000;
 
@@ -26,9 +54,7 @@ const LOST_AFTER_MS = 6 * 3_600_000;
  * while its name is still remembered (24 h), so every six hours it gets a new name.
  */
 export function taskName(
-  id: string,
-  record: Pick<CertificateRecord, 'issued' | 'failure'>,
-  reason: IssueReason,
+  { certificate, reason, replaces, failures }: IssueTask,
   planned: Planned,
 ): string {
   const { at, since, now } = planned;
@@ -37,15 +63,9 @@ export function taskName(
     overdueMs < LOST_AFTER_MS
       ? (at?.toISOString() ?? 'now')
       : `lost-${Math.floor(overdueMs / LOST_AFTER_MS)}`;
-  const parts = [
-    id,
-    String(record.issued?.version ?? 0),
-    String(record.failure?.count ?? 0),
-    reason,
-    moment,
-  ];
+  const parts = [certificate, String(replaces), String(failures), reason, moment];
   // The hash comes first: names that share a beginning slow Cloud Tasks down.
-  return `${digest(parts).slice(0, 32)}-${id}`;
+  return `${digest(parts).slice(0, 32)}-${certificate}`;
 }
 
 /** `at` is the planned moment, absent for "now"; `since` is when this "now" began to hold. */

@@ -31,7 +31,7 @@ const READY_WITHIN_MS = 60_000;
 export async function startKubeApiserver(): Promise<RunningApiServer> {
   const [etcd, apiserver] = [binary('etcd'), binary('kube-apiserver')];
   const folder = mkdtempSync(join(tmpdir(), 'kube-apiserver-'));
-  const [client, peer, port] = await freePorts(3);
+  const [client, peer, port] = await freePorts();
   const ca = await writeIdentity(folder);
   const processes = [
     start(etcd, etcdFlags(folder, client, peer)),
@@ -52,7 +52,7 @@ export async function startKubeApiserver(): Promise<RunningApiServer> {
 }
 
 function binary(name: string): string {
-  const folder = process.env['KUBEBUILDER_ASSETS'];
+  const folder = process.env.KUBEBUILDER_ASSETS;
   const path = join(folder ?? '', name);
   if (folder && existsSync(path)) return path;
   throw new Error(
@@ -133,7 +133,9 @@ async function ready(server: string, ca: string, parts: readonly Part[]): Promis
     while (Date.now() < until) {
       const dead = parts.find((part) => part.ended());
       if (dead) throw new Error(`a part ended while starting: ${dead.said()}`);
-      const answer = await fetch(`${server}/readyz`, { dispatcher, headers }).catch(() => undefined);
+      const answer = await fetch(`${server}/readyz`, { dispatcher, headers }).catch(
+        () => undefined,
+      );
       await answer?.text();
       if (answer?.ok) return;
       await wait(100);
@@ -141,24 +143,20 @@ async function ready(server: string, ca: string, parts: readonly Part[]): Promis
   } finally {
     await dispatcher.close();
   }
-  throw new Error(`kube-apiserver was not ready in ${READY_WITHIN_MS / 1000} s: ${parts[1]?.said()}`);
+  throw new Error(
+    `kube-apiserver was not ready in ${READY_WITHIN_MS / 1000} s: ${parts[1]?.said()}`,
+  );
 }
 
-/** Ports that were free a moment ago, all different. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-      return server;
-    }),
-  );
+/** Three ports that were free a moment ago, all different. */
+async function freePorts(): Promise<[number, number, number]> {
+  const servers = [createServer(), createServer(), createServer()];
+  for (const server of servers)
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const ports = servers.map((server) => {
     const address = server.address();
     return typeof address === 'object' && address ? address.port : 0;
   });
-  await Promise.all(
-    servers.map((server) => new Promise((resolve) => server.close(resolve))),
-  );
-  return ports;
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports as [number, number, number];
 }

@@ -1,0 +1,63 @@
+import { hash, randomBytes } from 'node:crypto';
+import type { Clock } from '../clock.ts';
+import type { Store } from '../state.ts';
+import { newSigningKey, type SigningKey, signedJwt } from './keys.ts';
+
+const LIFETIME_MS = 3_600_000;
+// A token is handed out again until five minutes before its end, as the real server does.
+const FRESH_MS = 300_000;
+
+type AccessToken = Readonly<{ token: string; email: string; expires: string }>;
+export type MetadataState = Readonly<{ key: SigningKey; tokens: readonly AccessToken[] }>;
+
+export type Tokens = Readonly<{
+  key: SigningKey;
+  identityToken(email: string, audience: string, extra?: object): string;
+  accessToken(email: string): AccessToken;
+  accountOf(token: string): string | undefined;
+}>;
+
+/** Issues tokens with the key in the store, which is made at the first start. */
+export async function createTokens(store: Store<MetadataState>, clock: Clock): Promise<Tokens> {
+  const saved = store.load();
+  const key = saved?.key ?? (await newSigningKey(clock.now()));
+  let tokens = saved?.tokens ?? [];
+  if (!saved) store.save({ key, tokens });
+  const leftMs = ({ expires }: AccessToken) => Date.parse(expires) - clock.now().getTime();
+  return {
+    key,
+    identityToken: (email, audience, extra = {}) =>
+      signedJwt({ ...identityClaims(email, audience, clock.now()), ...extra }, key),
+    accessToken(email) {
+      const held = tokens.find((token) => token.email === email && leftMs(token) > FRESH_MS);
+      if (held) return held;
+      const expires = new Date(clock.now().getTime() + LIFETIME_MS).toISOString();
+      const token = { token: `ya29.${randomBytes(48).toString('base64url')}`, email, expires };
+      tokens = [...tokens.filter((other) => leftMs(other) > 0), token];
+      store.save({ key, tokens });
+      return token;
+    },
+    accountOf: (token) => tokens.find((known) => known.token === token && leftMs(known) > 0)?.email,
+  };
+}
+
+function identityClaims(email: string, audience: string, now: Date) {
+  const iat = Math.floor(now.getTime() / 1000);
+  const id = accountId(email);
+  return {
+    aud: audience,
+    azp: id,
+    email,
+    email_verified: true,
+    exp: iat + LIFETIME_MS / 1000,
+    iat,
+    iss: 'https://accounts.google.com',
+    sub: id,
+  };
+}
+
+/** A number of 21 digits that an account keeps, in the form of Google's unique ids. */
+const accountId = (email: string): string =>
+  `1${BigInt(`0x${hash('sha256', email)}`)
+    .toString()
+    .slice(-20)}`;

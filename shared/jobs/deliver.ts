@@ -1,0 +1,165 @@
+import pLimit from 'p-limit';
+import type { SecretMetadata } from '../domain/delivery.ts';
+import { standing } from '../domain/delivery.ts';
+import { targetKey } from '../domain/grouping.ts';
+import type { IssuedCertificate, StoredRecord, Target } from '../domain/record.ts';
+import { CertificateError, messageOf } from '../errors.ts';
+import type {
+  Bundle,
+  CertificateReader,
+  CertificateRecords,
+  CertificateVersions,
+  Pki,
+  Writers,
+} from '../ports.ts';
+
+export type DeliverPorts = Readonly<{
+  writers: Writers;
+  records: Pick<CertificateRecords, 'read'>;
+  versions: CertificateVersions;
+  reader: CertificateReader;
+  pki: Pick<Pki, 'describe'>;
+}>;
+
+/** How a target ended. `failed` may work the next time, `refused` needs a person. */
+export type Written = Readonly<{
+  target: Target;
+  state: 'written' | 'unchanged' | 'refused' | 'failed';
+  reason: string | undefined;
+}>;
+
+/** A version and what is in it. */
+export type Newest = Readonly<{ bundle: Bundle; issued: IssuedCertificate }>;
+
+/** The newest enabled version, or undefined when none is enabled: the newest enabled version is the certificate. */
+export async function newestVersion(
+  id: string,
+  { versions, reader, pki }: DeliverPorts,
+): Promise<Newest | undefined> {
+  const version = (await versions.list(id)).find(({ state }) => state === 'enabled')?.number;
+  if (version === undefined) return undefined;
+  const bundle = await reader.read(id, version);
+  const { names: _, ...described } = pki.describe(bundle);
+  return { bundle, issued: { version, ...described } };
+}
+
+const MOST_ROUNDS = 5;
+const AT_ONCE = 8;
+
+/**
+ * Writes the newest enabled version into the targets. In each round every Secret is looked at before the version is chosen, and is
+ * written only if it is still what was looked at: so a stalled worker never puts an older certificate over a newer one.
+ * `serving` targets are written only while they hold this certificate. undefined when no version is enabled.
+ */
+export async function deliver(
+  stored: StoredRecord,
+  targets: readonly Recipient[],
+  ports: DeliverPorts,
+  installation: string,
+): Promise<Readonly<{ newest: Newest; written: readonly Written[] }> | undefined> {
+  const limit = pLimit(AT_ONCE);
+  const written: Written[] = [];
+  let open = targets;
+  for (let round = 1; ; round += 1) {
+    const looks = await Promise.all(open.map((target) => limit(() => look(target, ports))));
+    const newest = await newestVersion(stored.id, ports);
+    if (!newest) return undefined;
+    const writing: Writing = { stored, newest, ports, installation };
+    const results = await Promise.all(looks.map((seen) => limit(() => tried(seen, writing))));
+    written.push(...results.filter((result) => result !== undefined));
+    open = open.filter((_, index) => results[index] === undefined);
+    if (open.length === 0) return { newest, written };
+    if (round === MOST_ROUNDS) return { newest, written: [...written, ...open.map(contested)] };
+  }
+}
+
+/** A Secret, and whether something asks that it hold the certificate; if not, it only still serves it. */
+export type Recipient = Readonly<{ target: Target; asked: boolean }>;
+
+const contested = ({ target }: Recipient): Written => ({
+  target,
+  state: 'failed',
+  reason: 'others keep writing into it',
+});
+
+type Look = Recipient & Readonly<{ secret: SecretMetadata | undefined } | { failure: Written }>;
+
+async function look(recipient: Recipient, { writers }: DeliverPorts): Promise<Look> {
+  const { target } = recipient;
+  try {
+    return {
+      ...recipient,
+      secret: await (await writers(target.cluster)).secret(target.namespace, target.secret),
+    };
+  } catch (error) {
+    return { ...recipient, failure: failure(target, error) };
+  }
+}
+
+function failure(target: Target, error: unknown): Written {
+  const isFinal = error instanceof CertificateError && !error.retryable;
+  return { target, state: isFinal ? 'refused' : 'failed', reason: messageOf(error) };
+}
+
+type Writing = Readonly<{
+  stored: StoredRecord;
+  newest: Newest;
+  ports: DeliverPorts;
+  installation: string;
+}>;
+
+/** undefined when somebody wrote in between. */
+async function tried(seen: Look, writing: Writing): Promise<Written | undefined> {
+  if ('failure' in seen) return seen.failure;
+  try {
+    return await write(seen, writing);
+  } catch (error) {
+    return failure(seen.target, error);
+  }
+}
+
+async function write(
+  { target, asked, secret }: Extract<Look, { secret: unknown }>,
+  writing: Writing,
+): Promise<Written | undefined> {
+  const { stored, newest, ports, installation } = writing;
+  const stands = standing(
+    secret ? { state: 'present', secret } : { state: 'absent' },
+    { id: stored.id, issued: newest.issued },
+    installation,
+  );
+  if (stands.state === 'current') return { target, state: 'unchanged', reason: undefined };
+  if (stands.state !== 'behind') return { target, state: 'refused', reason: stands.message };
+  if (!asked && stands.serves !== stored.id)
+    return { target, state: 'unchanged', reason: 'it holds another certificate by now' };
+  const taken = await takenBy(target, stands.serves, writing);
+  if (taken)
+    return {
+      target,
+      state: 'refused',
+      reason: `certificate ${taken} was asked for it later, by hand`,
+    };
+  const writer = await ports.writers(target.cluster);
+  const result = await writer.apply(
+    target,
+    { certificate: stored.id, ...newest.issued, bundle: newest.bundle },
+    secret,
+  );
+  return result === 'applied' ? { target, state: 'written', reason: stands.reason } : undefined;
+}
+
+/** A person's later word for the same Secret stands in another certificate's record; this one must not write over it. */
+async function takenBy(
+  target: Target,
+  serves: string | undefined,
+  { stored, ports }: Writing,
+): Promise<string | undefined> {
+  const mine = stored.record.manual;
+  if (!serves || serves === stored.id || !mine || !hasTarget(mine.targets, target))
+    return undefined;
+  const other = (await ports.records.read(serves))?.record.manual;
+  return other && hasTarget(other.targets, target) && other.at > mine.at ? serves : undefined;
+}
+
+const hasTarget = (targets: readonly Target[], target: Target) =>
+  targets.some((other) => targetKey(other) === targetKey(target));

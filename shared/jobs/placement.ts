@@ -1,0 +1,128 @@
+import { challengeName, zonesFor } from '../domain/challenge.ts';
+import type { SavedChallenge } from '../domain/record.ts';
+import { CertificateError, messageOf } from '../errors.ts';
+import type { Zone } from '../ports.ts';
+import type { Attempt } from './order.ts';
+import { pause } from './pause.ts';
+
+/** Where a name's TXT belongs: the end of its CNAME chain, in the zone that the world really asks. `owner` is without a last dot. */
+export type Placement = Readonly<{ challenge: string; owner: string; zone: Zone }>;
+
+/** A place for every name, found in live DNS before anything is ordered. Throws a sentence about the first that has none. */
+export async function placements(attempt: Attempt): Promise<readonly Placement[]> {
+  const challenges = [...new Set(attempt.identity.names.map(challengeName))];
+  const zones = await publicZones(attempt);
+  const delegations = new Map<string, Promise<readonly string[]>>();
+  const delegation = (zone: string) => {
+    const known = delegations.get(zone) ?? attempt.ports.lookup.delegation(zone);
+    delegations.set(zone, known);
+    return known;
+  };
+  return Promise.all(
+    challenges.map((challenge) => placement(challenge, { attempt, zones, delegation })),
+  );
+}
+
+type Surroundings = Readonly<{
+  attempt: Attempt;
+  zones: Awaited<ReturnType<typeof publicZones>>;
+  delegation: (zone: string) => Promise<readonly string[]>;
+}>;
+
+async function placement(
+  challenge: string,
+  { attempt, zones, delegation }: Surroundings,
+): Promise<Placement> {
+  const owner = await attempt.ports.lookup.canonicalName(challenge);
+  const [longest, ...others] = zonesFor(zones.found, owner);
+  if (!longest) throw homeless(owner, challenge, zones.unreadable);
+  const servers = await delegation(longest.dnsName);
+  const zone = [longest, ...others].find(
+    ({ dnsName, nameServers }) => dnsName === longest.dnsName && isSameSet(nameServers, servers),
+  );
+  if (zone) return { challenge, owner, zone };
+  throw new CertificateError(
+    'dns-not-delegated',
+    `zone ${longest.dnsName} is delegated to ${listed(servers)}, not to ${listed(longest.nameServers)} of managed zone ${longest.zone} in project ${longest.project}; set its NS records at the parent zone`,
+  );
+}
+
+function homeless(
+  owner: string,
+  challenge: string,
+  unreadable: readonly string[],
+): CertificateError {
+  const via = owner === challenge ? '' : `, where the CNAME of ${challenge} leads,`;
+  if (unreadable.length > 0)
+    return new CertificateError(
+      'dns-unavailable',
+      `no zone found for ${owner}${via} while the zones of ${unreadable.join(', ')} cannot be read`,
+    );
+  return new CertificateError(
+    'dns-not-delegated',
+    `${owner}${via} lies in no public zone of the configured projects; create the zone, or point the name into one by a CNAME`,
+  );
+}
+
+async function publicZones({ ports, settings }: Attempt) {
+  const unreadable: string[] = [];
+  const lists = await Promise.all(
+    settings.zoneProjects.map(async (project) => {
+      try {
+        return await ports.zones.list(project);
+      } catch (error) {
+        unreadable.push(`project ${project} (${messageOf(error)})`);
+        return [];
+      }
+    }),
+  );
+  return { found: lists.flat(), unreadable };
+}
+
+const isSameSet = (one: readonly string[], other: readonly string[]) =>
+  new Set(one).symmetricDifference(new Set(other)).size === 0;
+
+const listed = (words: readonly string[]) =>
+  words.length > 0 ? words.join(', ') : 'no server at all';
+
+const PROPAGATION_MS = 60_000;
+const POLL_MS = [50, 250, 500, 1000] as const;
+
+/** Returns when every authoritative server of every zone concerned answers every value, and the settle time is over. */
+export async function propagated(
+  challenges: readonly SavedChallenge[],
+  places: readonly Placement[],
+  attempt: Attempt,
+): Promise<void> {
+  const { time, lookup } = attempt.ports;
+  const until = new Date(time.now().getTime() + PROPAGATION_MS);
+  const owners = [...Map.groupBy(challenges, ({ owner }) => owner)];
+  for (let poll = 0; ; poll += 1) {
+    const missing = await Promise.all(
+      owners.map(([owner, of]) =>
+        lookup.serversWithout(
+          nameServersOf(owner, places),
+          owner,
+          of.map(({ value }) => value),
+        ),
+      ),
+    );
+    const late = missing.findIndex((servers) => servers.length > 0);
+    if (late === -1) break;
+    if (time.now() >= until)
+      throw new CertificateError(
+        'dns-not-propagated',
+        `after ${PROPAGATION_MS / 1000} s ${owners[late]?.[0]} is not answered by ${missing[late]?.join(', ')}`,
+      );
+    await pause(
+      attempt,
+      POLL_MS[poll] ?? 1000,
+      `the TXT record of ${owners[late]?.[0]} to reach every name server`,
+    );
+  }
+  if (attempt.settings.settleMs > 0)
+    await pause(attempt, attempt.settings.settleMs, 'the TXT records to settle');
+}
+
+const nameServersOf = (owner: string, places: readonly Placement[]) =>
+  places.find((place) => place.owner === owner)?.zone.nameServers ?? [];

@@ -1,0 +1,248 @@
+import pLimit from 'p-limit';
+import type { Sight } from '../domain/delivery.ts';
+import { type DesiredCertificate, group, targetKey } from '../domain/grouping.ts';
+import { type PlanEntry, plan } from '../domain/plan.ts';
+import type { StoredRecord, Target, VersionState } from '../domain/record.ts';
+import {
+  type Context,
+  configuredRequests,
+  type Ingress,
+  ingressRequests,
+  isProvable,
+  isServed,
+  manualRequests,
+  type Refusal,
+  type Requests,
+  type Rules,
+} from '../domain/request.ts';
+import { inTurn, targetsToLookAt } from '../domain/rotation.ts';
+import { messageOf } from '../errors.ts';
+import type {
+  CertificateRecords,
+  CertificateVersions,
+  Log,
+  Readers,
+  Time,
+  Zones,
+} from '../ports.ts';
+
+export type SurveyPorts = Readonly<{
+  readers: Readers;
+  zones: Pick<Zones, 'list'>;
+  records: Pick<CertificateRecords, 'list'>;
+  versions: CertificateVersions;
+  time: Pick<Time, 'now'>;
+  log: Log;
+}>;
+
+export type SurveySettings = Readonly<{ rules: Rules; zoneProjects: readonly string[] }>;
+
+/** Something that could not be read or done; the rest went on. */
+export type Fault = Readonly<{ resource: string; message: string }>;
+
+/** What a tick saw and decided. A dry run has the same, and did nothing about it. */
+export type Survey = Readonly<{
+  plan: readonly PlanEntry[];
+  refusals: readonly Refusal[];
+  faults: readonly Fault[];
+}>;
+
+// Scheduler ticks once an hour: what falls due before the next tick gets its exact moment now.
+const HORIZON_MS = 3_600_000;
+const MOST_TARGET_READS = 1000;
+const MOST_VERSION_READS = 200;
+const AT_ONCE = 16;
+
+/** The plan of this very moment, without touching anything. */
+export async function survey(ports: SurveyPorts, settings: SurveySettings): Promise<Survey> {
+  const { rules } = settings;
+  const [clusters, zones, inventory] = await Promise.all([
+    readClusters(ports, rules),
+    readZones(ports, settings.zoneProjects),
+    readInventory(ports),
+  ]);
+  const context: Context = {
+    rules,
+    zones: { suffixes: zones.found, complete: zones.faults.length === 0 },
+  };
+  const asked = allRequests(clusters.found, inventory.found, context);
+  const { certificates, refusals } = group(asked.requests, rules);
+  const gathered = await looked(ports, rules, {
+    certificates,
+    clusters: clusters.found,
+    inventory: inventory.found,
+  });
+  return {
+    plan: plan({
+      ...gathered,
+      horizonMs: HORIZON_MS,
+      installation: rules.installation,
+      desired: certificates,
+      inventory: inventory.found,
+      configuredClusters: new Set(rules.clusters.map(({ name }) => name)),
+      unreadableClusters: new Set(clusters.unreadable),
+      isProvable: (name) => isProvable(name, context),
+    }),
+    refusals: [...asked.refusals, ...refusals],
+    faults: [...clusters.faults, ...zones.faults, ...inventory.faults],
+  };
+}
+
+type ClusterIngresses = Readonly<{ cluster: string; ingresses: readonly Ingress[] }>;
+
+async function readClusters({ readers, log }: SurveyPorts, { clusters }: Rules) {
+  const found: ClusterIngresses[] = [];
+  const faults: Fault[] = [];
+  const unreadable: string[] = [];
+  await Promise.all(
+    clusters.map(async ({ name }) => {
+      try {
+        found.push({ cluster: name, ingresses: await (await readers(name)).ingresses() });
+      } catch (error) {
+        log.error('cluster unreadable', { cluster: name, reason: messageOf(error) });
+        faults.push({ resource: `cluster ${name}`, message: messageOf(error) });
+        unreadable.push(name);
+      }
+    }),
+  );
+  return { found, faults, unreadable };
+}
+
+async function readZones({ zones, log }: SurveyPorts, projects: readonly string[]) {
+  const found: string[] = [];
+  const faults: Fault[] = [];
+  await Promise.all(
+    projects.map(async (project) => {
+      try {
+        for (const { dnsName } of await zones.list(project)) found.push(dnsName);
+      } catch (error) {
+        log.error('zones unreadable', { project, reason: messageOf(error) });
+        faults.push({ resource: `zones of project ${project}`, message: messageOf(error) });
+      }
+    }),
+  );
+  return { found, faults };
+}
+
+async function readInventory({ records, log }: SurveyPorts) {
+  const faults: Fault[] = [];
+  const found = await records.list((id, problem) => {
+    log.error('record invalid', { certificate: id, reason: problem });
+    faults.push({ resource: `certificate ${id}`, message: problem });
+  });
+  return { found, faults };
+}
+
+function allRequests(
+  clusters: readonly ClusterIngresses[],
+  inventory: readonly StoredRecord[],
+  context: Context,
+): Requests {
+  const parts = [
+    configuredRequests(context),
+    ...inventory.map((stored) => storedRequests(stored, context)),
+  ];
+  for (const { cluster, ingresses } of clusters) {
+    const of = context.rules.clusters.find(({ name }) => name === cluster);
+    if (of) for (const ingress of ingresses) parts.push(ingressRequests(ingress, of, context));
+  }
+  return {
+    requests: parts.flatMap(({ requests }) => requests),
+    refusals: parts.flatMap(({ refusals }) => refusals),
+  };
+}
+
+function storedRequests(
+  { record: { manual, identity } }: StoredRecord,
+  context: Context,
+): Requests {
+  if (!manual || !identity.names) return { requests: [], refusals: [] };
+  return manualRequests({ names: identity.names, issuer: identity.issuer, ...manual }, context);
+}
+
+type Known = Readonly<{
+  certificates: readonly DesiredCertificate[];
+  clusters: readonly ClusterIngresses[];
+  inventory: readonly StoredRecord[];
+}>;
+
+/** A look at the Secrets and versions whose turn it is. */
+async function looked(ports: SurveyPorts, rules: Rules, known: Known) {
+  const now = ports.time.now();
+  const turn = Math.floor(now.getTime() / HORIZON_MS);
+  const targets = targetsToLookAt({
+    desired: known.certificates,
+    inventory: new Map(known.inventory.map((stored) => [stored.id, stored])),
+    bystanders: bystanders(known, rules),
+    now,
+    horizonMs: HORIZON_MS,
+    most: MOST_TARGET_READS,
+    turn,
+  });
+  const ids = inTurn(
+    known.inventory.map(({ id }) => id),
+    MOST_VERSION_READS,
+    turn,
+  );
+  const limit = pLimit(AT_ONCE);
+  const [sights, versions] = await Promise.all([
+    Promise.all(
+      targets.map((target) =>
+        limit(async () => [targetKey(target), await sight(target, ports)] as const),
+      ),
+    ),
+    Promise.all(ids.map((id) => limit(() => versionsOf(id, ports)))),
+  ]);
+  return { now, sights: new Map(sights), versions: new Map(versions.flat()) };
+}
+
+/** Secrets that an Ingress names without asking for anything, where we wrote before: they may still serve a certificate of ours. */
+function bystanders({ certificates, clusters, inventory }: Known, rules: Rules): readonly Target[] {
+  const asked = new Set(certificates.flatMap(({ targets }) => targets.map(targetKey)));
+  const written = new Set(
+    inventory.flatMap(({ record }) =>
+      record.askers.map(({ cluster, namespace }) => `${cluster}/${namespace}`),
+    ),
+  );
+  const named = clusters.flatMap(({ cluster, ingresses }) => {
+    const of = rules.clusters.find(({ name }) => name === cluster);
+    return ingresses
+      .filter(
+        (ingress) =>
+          of &&
+          isServed(ingress, of) &&
+          (written.has(`${cluster}/${ingress.namespace}`) || written.has(`${cluster}/*`)),
+      )
+      .flatMap(({ namespace, tls }) =>
+        tls.flatMap(({ secretName }) =>
+          secretName ? [{ cluster, namespace, secret: secretName }] : [],
+        ),
+      );
+  });
+  const byKey = new Map(named.map((target) => [targetKey(target), target]));
+  return [...byKey].filter(([key]) => !asked.has(key)).map(([, target]) => target);
+}
+
+async function sight(
+  { cluster, namespace, secret: name }: Target,
+  { readers }: SurveyPorts,
+): Promise<Sight> {
+  try {
+    const secret = await (await readers(cluster)).secret(namespace, name);
+    return secret ? { state: 'present', secret } : { state: 'absent' };
+  } catch (error) {
+    return { state: 'unreadable', message: messageOf(error) };
+  }
+}
+
+async function versionsOf(
+  id: string,
+  { versions, log }: SurveyPorts,
+): Promise<[string, readonly VersionState[]][]> {
+  try {
+    return [[id, await versions.list(id)]];
+  } catch (error) {
+    log.warn('versions unreadable', { certificate: id, reason: messageOf(error) });
+    return [];
+  }
+}
