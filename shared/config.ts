@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { crossFaults } from './config-cross-faults.ts';
 import { parseName } from './domain/names.ts';
+import type { Rules } from './domain/request.ts';
 import { CertificateError } from './errors.ts';
 
 /** A DNS name in any spelling; what is read is its normal form. */
@@ -241,3 +242,24 @@ function jsonOf(text: string): unknown {
 
 /** The JSON Schema of the document as people write it; `docs/config.schema.json` is this. */
 export const configJsonSchema = (): object => z.toJSONSchema(document, { io: 'input' });
+
+/** The part of the configuration that decides about requests. */
+export function rulesOf(config: Config): Rules {
+  return {
+    installation: config.installation,
+    optInAnnotation: config.optIn.annotation,
+    issuers: config.issuers,
+    defaultIssuer: config.defaultIssuer,
+    clusters: config.clusters.map(({ name, ingressClasses, allow }) => ({
+      name,
+      ingressClasses,
+      allow,
+    })),
+    delegated: config.delegated,
+    wildcards: config.wildcards,
+    certificates: config.certificates.map(({ issuer, ...certificate }) => ({
+      ...certificate,
+      issuer,
+    })),
+  };
+}

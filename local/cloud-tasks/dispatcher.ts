@@ -77,7 +77,9 @@ function dispatchDue(self: Self, name: string): void {
   if (!state || state.queue.state === 'PAUSED') return;
   const lane = laneOf(self, name);
   const { rateLimits } = state.queue;
-  dropExpired(state, self.clock.now());
+  const expired = dropExpired(state, self.clock.now());
+  for (const task of expired) self.gone(task);
+  if (expired.length > 0) self.changed();
   for (const task of waiting(state, lane)) {
     if (concurrency(lane) >= rateLimits.maxConcurrentDispatches) return;
     const now = self.clock.now();

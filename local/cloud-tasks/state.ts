@@ -36,8 +36,11 @@ export function forget(state: TasksState, now: Date): void {
     if (Date.parse(until) <= now.getTime()) delete state.remembered[name];
 }
 
-/** Drops the tasks that are older than a queue keeps them. */
-export function dropExpired({ tasks }: QueueState, now: Date): void {
-  for (const task of Object.values(tasks))
-    if (Date.parse(task.createTime) + RETENTION_MS <= now.getTime()) delete tasks[task.name];
+/** Drops the tasks that are older than a queue keeps them, and returns them. */
+export function dropExpired({ tasks }: QueueState, now: Date): Task[] {
+  const expired = Object.values(tasks).filter(
+    ({ createTime }) => Date.parse(createTime) + RETENTION_MS <= now.getTime(),
+  );
+  for (const { name } of expired) delete tasks[name];
+  return expired;
 }

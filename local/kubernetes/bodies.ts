@@ -67,7 +67,9 @@ export function typedObject(
 ): TypedObject {
   const { kind } = resource;
   if (raw.kind !== undefined && raw.kind !== kind)
-    throw refuse(`converting (${raw.kind}) to (${kind}): unknown conversion`);
+    throw refuse(
+      `converting (v1.${raw.kind}) to (${goPackage(resource)}.${kind}): unknown conversion`,
+    );
   if (raw.apiVersion !== undefined && raw.apiVersion !== apiVersionOf(resource))
     throw badRequest(
       `the API version in the data (${raw.apiVersion}) does not match the expected API version (${apiVersionOf(resource)})`,
@@ -80,6 +82,8 @@ export function typedObject(
   refuseUnsupported(value);
   return { value: resource.defaulted(value), unknown };
 }
+
+const goPackage = ({ group }: Resource) => (group ? 'networking' : 'core');
 
 const goSentence = (kind: string, { path, expected, value }: ShapeFault) =>
   `json: cannot unmarshal ${jsonKind(value)} into Go struct field ${kind}${path} of type ${expected === 'boolean' ? 'bool' : expected}`;

@@ -67,15 +67,14 @@ function compareFields({ before, after, schema, path }: Pair, found: Comparison)
 
 const asRecord = (value: unknown): Json => (isRecord(value) ? value : {});
 
-/** Live object and configuration as one: granular fields merge, others are replaced, null removes. */
+/** Live object and configuration as one: granular fields merge, others are replaced, by null as well. */
 export function merged(live: Json, config: Json, schema: Schema): Json {
   const result = { ...live };
   for (const [name, item] of Object.entries(config)) {
     const inner = innerSchema(schema, name);
     if (!inner || isUnowned(inner)) continue;
     const old = ownField(live, name);
-    if (item === null) delete result[name];
-    else if (isGranular(inner) && isRecord(item)) result[name] = merged(asRecord(old), item, inner);
+    if (isGranular(inner) && isRecord(item)) result[name] = merged(asRecord(old), item, inner);
     else result[name] = item;
   }
   return result;

@@ -9,7 +9,7 @@ import { KubernetesFault } from './faults.ts';
 import { createObjectStore, type KubernetesState, keyOf } from './object-store.ts';
 import { namespaces } from './resources.ts';
 import { type Api, type AuthorizationAttributes, answer } from './serving.ts';
-import { stored } from './writing.ts';
+import { created } from './writing.ts';
 
 export type { KubernetesObject } from './object.ts';
 export type { KubernetesState } from './object-store.ts';
@@ -80,9 +80,12 @@ async function listen(server: HttpsServer, port: number): Promise<number> {
 
 function ensureNamespace(server: Server, name: string): void {
   if (server.objects.get(namespaces.plural, keyOf(undefined, name))) return;
-  const target = { resource: namespaces, namespace: undefined, name, subresource: '' as const };
-  const value = namespaces.defaulted({ metadata: { name } });
-  const call = { target, query: new URLSearchParams(), demand: () => {} };
-  const rest = { body: '', contentType: undefined, userAgent: undefined };
-  stored(server, { ...call, ...rest }, { value, managed: [], dryRun: false });
+  created(server, {
+    target: { resource: namespaces, namespace: undefined, name: undefined, subresource: '' },
+    query: new URLSearchParams(),
+    body: JSON.stringify({ metadata: { name } }),
+    contentType: 'application/json',
+    userAgent: 'kube-apiserver',
+    demand: () => {},
+  });
 }

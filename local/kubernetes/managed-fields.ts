@@ -36,7 +36,7 @@ export function ownersAfterUpdate(
 ): ManagedFields[] {
   const owners = managed.map(owner);
   const { changed, removed } = compare(before, after, schema);
-  const ours = withoutForeignPart(changed, writer);
+  const ours = ownable(changed, writer);
   for (const other of owners) {
     if (!isSame(other, writer)) other.fields = other.fields.difference(ours);
     other.fields = other.fields.difference(removed);
@@ -71,7 +71,7 @@ export function applied(application: Application, writer: Writer): Applied {
   const { live, blank, config, schema } = application;
   const owners = ownersBefore(application, writer);
   const base = live ?? blank;
-  const wanted = withoutForeignPart(leavesOf(config, schema), writer);
+  const wanted = ownable(leavesOf(config, schema), writer);
   const together = merged(base, config, schema);
   const { changed } = compare(base, together, schema);
   const others = owners.filter((other) => !isSame(other, writer));
@@ -131,10 +131,10 @@ const isSame = ({ entry }: Owner, writer: Writer) =>
   entry.operation === writer.operation &&
   (entry.subresource ?? '') === writer.subresource;
 
-/** The main resource never owns the status, the status subresource never the spec. */
-function withoutForeignPart(set: FieldSet, { subresource }: Writer): Set<string> {
+/** The main resource never owns the status, the status subresource never the spec; nobody owns metadata itself. */
+function ownable(set: FieldSet, { subresource }: Writer): Set<string> {
   const foreign = subresource === 'status' ? 'spec' : 'status';
-  return new Set([...set].filter((path) => segmentsOf(path)[0] !== foreign));
+  return new Set([...set].filter((path) => path !== 'metadata' && segmentsOf(path)[0] !== foreign));
 }
 
 function encoded(owners: readonly Owner[]): ManagedFields[] {

@@ -14,8 +14,8 @@ import {
   invalid,
   invalidValue,
   KubernetesFault,
+  notFound,
   notImplemented,
-  plainError,
   requiredValue,
 } from './faults.ts';
 import { applied } from './managed-fields.ts';
@@ -131,7 +131,7 @@ function checkAbsent(call: ResourceCall, { uid }: Json): void {
       subjectOf(call.target),
       `uid mismatch: the provided object specified uid ${uid}, and no existing object was found`,
     );
-  if (call.target.subresource) throw plainError('an absent object has no status');
+  if (call.target.subresource) throw notFound(subjectOf(call.target));
   call.demand('create');
 }
 

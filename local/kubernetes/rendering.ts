@@ -1,4 +1,4 @@
-import { badRequest, notAcceptable } from './faults.ts';
+import { badRequest, KubernetesFault, notAcceptable } from './faults.ts';
 import { type Json, type KubernetesObject, recordAt } from './object.ts';
 import { apiVersionOf, type Resource } from './resources.ts';
 import { shownAge } from './tables.ts';
@@ -22,7 +22,12 @@ export function acceptedForm(accept: string | undefined): Form {
   const clauses = (accept ?? '*/*').split(',').map((clause) => clause.split(';').map(trimmed));
   const json = clauses.filter(([type = '']) => type === '' || JSON_TYPES.includes(type));
   if (json.length === 0)
-    throw notAcceptable(`only the following media types are accepted: ${ACCEPTED}`);
+    throw new KubernetesFault(
+      406,
+      'NotAcceptable',
+      `406: Not Acceptable\n\nAvailable representations: ${ACCEPTED}`,
+      {},
+    );
   for (const [, ...parameters] of json) {
     const form = formOf(new Map(parameters.map(pairOf)));
     if (form) return form;

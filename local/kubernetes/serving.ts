@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ResourceCall, Server, Verb } from './call.ts';
 import { subjectOf } from './call.ts';
+import { deleted } from './deleting.ts';
 import { PUBLIC_PAGES, pageOf } from './discovery.ts';
 import {
   forbidden,
@@ -16,7 +17,7 @@ import { acceptedForm, type Rendering, renderedList, renderedObject } from './re
 import { type ResourceTarget, targetOf } from './request.ts';
 import { namespaces } from './resources.ts';
 import { watch } from './watching.ts';
-import { created, deleted, updated } from './writing.ts';
+import { created, updated } from './writing.ts';
 
 /** What one request wants to do, in RBAC's words. `namespace` and `name` are empty where there is none. */
 export type AuthorizationAttributes = Readonly<{

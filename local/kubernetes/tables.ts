@@ -70,10 +70,13 @@ export const ingressCells: Cells = (object, age) => {
 };
 
 function shownHosts(spec: Json): string {
-  const hosts = listAt(spec, 'rules').flatMap((rule) => (rule as Json).host ?? []);
+  const rules = listAt(spec, 'rules');
+  const hosts = rules.flatMap((rule) => (rule as Json).host ?? []);
   if (hosts.length === 0) return '*';
-  const more = hosts.length - 3;
-  return more > 0 ? `${hosts.slice(0, 3).join(',')} + ${more} more...` : hosts.join(',');
+  const more = rules.length - 3;
+  return more > 0 && hosts.length >= 3
+    ? `${hosts.slice(0, 3).join(',')} + ${more} more...`
+    : hosts.join(',');
 }
 
 /** An age as kubectl prints it: `59s`, `3m5s`, `12m`, `2d3h`. */

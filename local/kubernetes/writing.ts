@@ -40,7 +40,6 @@ import { keyOf } from './object-store.ts';
 import { existing } from './reading.ts';
 import { apiVersionOf, namespaces, type Resource } from './resources.ts';
 
-const PROTECTED_NAMESPACES = ['default', 'kube-system', 'kube-public'];
 // The alphabet of generated names: no vowels, nothing that looks like something else.
 const SUFFIX_ALPHABET = 'bcdfghjklmnpqrstvwxz2456789';
 
@@ -83,9 +82,9 @@ function generatedName({ generateName }: Json): string {
 
 function fromBody({ target, query, body, contentType }: ResourceCall) {
   const { kind } = target.resource;
-  const refuse = (sentence: string) =>
-    badRequest(`${kind} in version "v1" cannot be handled as a ${kind}: ${sentence}`);
   const raw = parsedObject(body, contentType, kind);
+  const refuse = (sentence: string) =>
+    badRequest(`${raw.kind ?? kind} in version "v1" cannot be handled as a ${kind}: ${sentence}`);
   const { value, unknown }: TypedObject = typedObject(target.resource, raw, refuse);
   return { value, warnings: warningsFor(query, unknown, refuse) };
 }
@@ -155,7 +154,7 @@ function checkFaults({ kind, group }: Resource, name: string, faults: readonly F
 type ServerSide = Partial<Record<keyof ObjectMeta, unknown>>;
 
 /** Metadata with what only the server sets taken from `own`, and what is empty left out. */
-function metadataOf(given: Json, own: ServerSide): ObjectMeta {
+export function metadataOf(given: Json, own: ServerSide): ObjectMeta {
   const { managedFields } = own;
   const filled = (value: unknown) =>
     isRecord(value) && Object.keys(value).length > 0 ? value : undefined;
@@ -198,7 +197,7 @@ export function updated(server: Server, call: ResourceCall): Written {
   if (metadata.uid !== undefined && metadata.uid !== before.metadata.uid)
     throw conflict(
       subjectOf(target),
-      `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${before.metadata.uid}`,
+      `StorageError: invalid object, Code: 4, Key: /registry/${target.resource.plural}/${target.namespace}/${target.name}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${before.metadata.uid}`,
     );
   const written = { ...replaced(server, call, { value, managed: [], dryRun }), warnings };
   return written;
@@ -294,66 +293,3 @@ const withoutTimes = (object: KubernetesObject): Json => ({
     managedFields: object.metadata.managedFields?.map(({ time, ...entry }) => entry) ?? [],
   },
 });
-
-export type Deleted = Readonly<{ object?: KubernetesObject; status?: Json }>;
-
-/** DELETE. A namespace stays as `Terminating`: emptying it is a controller's work. */
-export function deleted(server: Server, call: ResourceCall): Deleted {
-  const { target } = call;
-  const { resource, namespace, name = '' } = target;
-  const options = deleteOptions(call);
-  const dryRun = isDryRun(call.query, 'DeleteOptions') || 'dryRun' in options;
-  const before = existing(server, call);
-  checkPreconditions(call, before, recordAt(options, 'preconditions'));
-  if (resource === namespaces) return { object: terminated(server, call, before) };
-  if (!dryRun) server.objects.remove(resource.plural, keyOf(namespace, name));
-  const details = { name, group: resource.group || undefined, kind: resource.plural };
-  return {
-    status: {
-      kind: 'Status',
-      apiVersion: 'v1',
-      metadata: {},
-      status: 'Success',
-      details: compact({ ...details, uid: before.metadata.uid }),
-    },
-  };
-}
-
-function deleteOptions({ body }: ResourceCall): Json {
-  const options = parsedJson(body);
-  return isRecord(options) ? options : {};
-}
-
-function checkPreconditions(
-  { target }: ResourceCall,
-  { metadata }: KubernetesObject,
-  { uid, resourceVersion }: Json,
-): void {
-  const subject = { ...subjectOf(target), resource: target.resource.kind };
-  if (uid !== undefined && uid !== metadata.uid)
-    throw conflict(
-      subject,
-      `the UID in the precondition (${uid}) does not match the UID in record (${metadata.uid}). The object might have been deleted and then recreated`,
-    );
-  if (resourceVersion !== undefined && resourceVersion !== metadata.resourceVersion)
-    throw conflict(
-      subject,
-      `the ResourceVersion in the precondition (${resourceVersion}) does not match the ResourceVersion in record (${metadata.resourceVersion}). The object might have been modified`,
-    );
-}
-
-function terminated(
-  server: Server,
-  { target }: ResourceCall,
-  before: KubernetesObject,
-): KubernetesObject {
-  if (PROTECTED_NAMESPACES.includes(before.metadata.name))
-    throw forbidden(subjectOf(target), 'this namespace may not be deleted');
-  if (before.metadata.deletionTimestamp) return before;
-  const metadata = metadataOf(before.metadata, {
-    ...before.metadata,
-    deletionTimestamp: timestamp(server.clock),
-  });
-  const object = { ...before, metadata, status: { phase: 'Terminating' } };
-  return server.objects.put(target.resource.plural, object);
-}

@@ -6,7 +6,8 @@ import type { SavedChallenge } from '../domain/record.ts';
 import { CertificateError, messageOf } from '../errors.ts';
 
 const DONE_WITHIN_MS = 30_000;
-const POLL_MS = 200;
+const FIRST_POLL_MS = 25;
+const LONGEST_POLL_MS = 200;
 const TRIES = 6;
 
 /** What is used of the library. */
@@ -106,14 +107,16 @@ type Change = Awaited<ReturnType<typeof submitted>>;
 
 /** `done` means that the name servers were told, not that they answer: NameLookup asks them. */
 async function untilDone(change: Change, title: string, call: Call): Promise<void> {
-  for (let waitedMs = 0; change.metadata.status !== 'done'; waitedMs += POLL_MS) {
+  let pauseMs = FIRST_POLL_MS;
+  for (let waitedMs = 0; change.metadata.status !== 'done'; waitedMs += pauseMs) {
     if (waitedMs >= DONE_WITHIN_MS)
       throw new CertificateError(
         'dns-not-propagated',
         `change ${change.id} of ${title} in Cloud DNS is still pending after ${DONE_WITHIN_MS / 1000} s`,
       );
-    await sleep(POLL_MS);
+    await sleep(pauseMs);
     await call(title, change.getMetadata());
+    pauseMs = Math.min(pauseMs * 2, LONGEST_POLL_MS);
   }
 }
 

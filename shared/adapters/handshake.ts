@@ -104,7 +104,7 @@ async function peerCertificate(to: Listener, deadline: AbortSignal): Promise<X50
     if (certificate) return certificate;
     throw new Error('the listener shows no certificate');
   } finally {
-    
+    socket.destroy();
   }
 }
 

@@ -223,9 +223,10 @@ function bystanders({ certificates, clusters, inventory }: Known, rules: Rules):
   return [...byKey].filter(([key]) => !asked.has(key)).map(([, target]) => target);
 }
 
-async function sight(
+/** What a look at one Secret shows; a failure to look is a sight as well. */
+export async function sight(
   { cluster, namespace, secret: name }: Target,
-  { readers }: SurveyPorts,
+  { readers }: Pick<SurveyPorts, 'readers'>,
 ): Promise<Sight> {
   try {
     const secret = await (await readers(cluster)).secret(namespace, name);

@@ -114,13 +114,13 @@ describe('the change of a TXT set', () => {
     fc.record({ ttl: fc.nat(), values: texts.map((list) => [...new Set(list.map(quoted))]) }),
     { nil: undefined },
   );
-  const after = (current: TxtSet | undefined, change: ReturnType<typeof txtChange>) =>
+  const outcome = (current: TxtSet | undefined, change: ReturnType<typeof txtChange>) =>
     change ? change.addition : current;
 
   test('leaves every wanted value there, no removed one, and all that is foreign', () => {
     fc.assert(
       fc.property(sets, texts, texts, (current, add, remove) => {
-        const left = after(current, txtChange(current, add, remove))?.values ?? [];
+        const left = outcome(current, txtChange(current, add, remove))?.values ?? [];
         const plain = new Set(left.map(unquoted));
         for (const value of add) expect(plain).toContain(value);
         for (const value of remove) if (!add.includes(value)) expect(plain).not.toContain(value);
@@ -134,7 +134,7 @@ describe('the change of a TXT set', () => {
   test('is none the second time', () => {
     fc.assert(
       fc.property(sets, texts, texts, (current, add, remove) => {
-        const left = after(current, txtChange(current, add, remove));
+        const left = outcome(current, txtChange(current, add, remove));
         expect(txtChange(left, add, remove)).toBeUndefined();
       }),
     );

@@ -475,6 +475,20 @@ describe('a queue', () => {
     await expect(task('b')).rejects.toMatchObject({ code: 6 });
   });
 
+  test('keeps a task for 31 days and no longer', async () => {
+    const { client, clock, target, tasks, queue, task } = await setUp();
+    await queue();
+    await client.pauseQueue({ name: QUEUE });
+    await task('old');
+    clock.advance(24 * HOUR);
+    await task('young');
+    clock.advance(30 * 24 * HOUR);
+    await client.resumeQueue({ name: QUEUE });
+    await until(tasks, () => tasks.pending().due === 1);
+    expect((await target.next()).headers['x-cloudtasks-taskname']).toBe('young');
+    await expect(client.getTask({ name: `${QUEUE}/tasks/old` })).rejects.toMatchObject({ code: 5 });
+  });
+
   test('may deliver a task twice at once', async () => {
     const { target, tasks, queue, task } = await setUp({ duplicate: true });
     await queue();

@@ -124,6 +124,13 @@ describe('a job', () => {
       description: 'the tick',
       scheduleTime: at('2026-03-01T12:30:00Z'),
     });
+    const retryConfig = { retryCount: 3, maxDoublings: 2 };
+    await client.updateJob({ job: { name: JOB, retryConfig } });
+    const [member] = await client.updateJob({
+      job: { name: JOB, retryConfig: { retryCount: 4 } },
+      updateMask: { paths: ['retry_config.retry_count'] },
+    });
+    expect(member.retryConfig).toMatchObject({ retryCount: 4, maxDoublings: 2 });
     const [patched] = await client.updateJob({ job: { name: JOB, timeZone: 'Asia/Kolkata' } });
     expect(patched).toMatchObject({
       schedule: '30 * * * *',

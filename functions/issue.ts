@@ -1,0 +1,38 @@
+import { randomUUID } from 'node:crypto';
+import type { HttpFunction } from '@google-cloud/functions-framework';
+import { z } from 'zod';
+import { CertificateError } from '../shared/errors.ts';
+import { issue } from '../shared/jobs/issue.ts';
+import type { IssueDependencies } from './dependencies.ts';
+import { bodyOf, entry } from './entry.ts';
+
+const taskSchema = z.object({
+  certificate: z.string().min(1),
+  identity: z.object({
+    names: z.array(z.string().min(1)).min(1),
+    issuer: z.string(),
+    keyType: z.enum(['ec-p256', 'rsa-2048']),
+  }),
+  reason: z.enum(['missing', 'due', 'emergency', 'manual', 'retry', 'resume', 'clean-up']),
+  replaces: z.int(),
+  failures: z.int(),
+});
+
+/** Woken by Cloud Tasks with one certificate. Whatever the outcome, it has its own next task; only "busy" makes this one come again. */
+export function issueFunction({ log, project, ports, settings }: IssueDependencies): HttpFunction {
+  return entry({
+    log,
+    project,
+    async handle(request) {
+      const task = taskSchema.safeParse(bodyOf(request));
+      if (!task.success)
+        throw new CertificateError(
+          'request-invalid',
+          `the task is not one of ours: ${z.prettifyError(task.error)}`,
+        );
+      const outcome = await issue(task.data, randomUUID(), await ports(), settings);
+      log[outcome.state === 'failed' ? 'warn' : 'info'](`certificate ${outcome.state}`, outcome);
+      return { status: outcome.state === 'busy' ? 503 : 200, body: outcome };
+    },
+  });
+}

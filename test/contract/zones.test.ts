@@ -1,0 +1,119 @@
+import { PassThroughClient } from 'google-auth-library';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { systemClock } from '../../local/clock.ts';
+import { startCloudDns } from '../../local/cloud-dns/cloud-dns.ts';
+import { LegacyGoogleFault } from '../../local/google-api.ts';
+import { memoryStore } from '../../local/state.ts';
+import { createZones } from '../../shared/adapters/cloud-dns.ts';
+import { type RecordSet, type ZonesUnderTest, zonesContract } from './zones.ts';
+
+zonesContract('Cloud DNS in this process', create);
+
+async function create(): Promise<ZonesUnderTest> {
+  let turns: (() => Promise<void>)[] = [];
+  const dns = await startCloudDns({
+    store: memoryStore(),
+    clock: systemClock,
+    pendingMs: 10,
+    propagationMs: 10,
+    before: async ({ method, url, headers }) => {
+      if (method !== 'POST' || !url?.includes('/a-test/changes') || headers['x-rival']) return;
+      await turns.shift()?.();
+    },
+  });
+  dns.addZone({ project: 'p', dnsName: 'a.test' });
+  dns.addZone({ project: 'p', dnsName: 'b.test' });
+  dns.addZone({ project: 'p', dnsName: 'a.test', name: 'inner', visibility: 'private' });
+  const zone = `${dns.url}/dns/v1/projects/p/managedZones/a-test`;
+  const call = async (path: string) => (await fetch(`${zone}/${path}`)).json();
+  const at = async (owner: string): Promise<RecordSet[]> => {
+    const { rrsets } = (await call(`rrsets?name=${owner}.`)) as { rrsets: RecordSet[] };
+    return rrsets.map(({ name, type, ttl, rrdatas }) => ({ name, type, ttl, rrdatas }));
+  };
+  return {
+    zones: createZones({ endpoint: dns.url, authClient: new PassThroughClient() }),
+    at,
+    put: async (set) => {
+      const there = await at(set.name.replace(/\.$/, ''));
+      const body = {
+        additions: [set],
+        deletions: there.filter(({ type }) => type === set.type),
+      };
+      const headers = { 'content-type': 'application/json', 'x-rival': 'yes' };
+      const response = await fetch(`${zone}/changes`, {
+        method: 'POST',
+        headers,
+        body: JSON.stringify(body),
+      });
+      if (!response.ok) throw new Error(await response.text());
+    },
+    changes: async () => ((await call('changes')) as { changes: unknown[] }).changes.length,
+    interfere: (next) => {
+      turns = [...next];
+    },
+    close: () => dns.close(),
+  };
+}
+
+describe('Cloud DNS', () => {
+  let fault: LegacyGoogleFault | undefined;
+  let dns: Awaited<ReturnType<typeof startCloudDns>>;
+  const zones = (differs: Partial<Parameters<typeof createZones>[0]> = {}) =>
+    createZones({ endpoint: dns.url, authClient: new PassThroughClient(), ...differs });
+  const challenge = { project: 'p', zone: 'a-test', owner: 'www.a.test', value: 'x' };
+  beforeAll(async () => {
+    dns = await startCloudDns({
+      store: memoryStore(),
+      clock: systemClock,
+      before: () => {
+        if (fault) throw fault;
+      },
+    });
+    dns.addZone({ project: 'p', dnsName: 'a.test' });
+  });
+  afterEach(() => {
+    fault = undefined;
+  });
+  afterAll(() => dns.close());
+
+  test('may be written anywhere in a zone that is declared for delegation', async () => {
+    const declared = zones({ delegationZones: ['a.test'] });
+    await declared.present([challenge]);
+    await declared.remove([challenge]);
+  });
+
+  test('is not written below a name that merely ends like a declared zone', async () => {
+    await expect(
+      zones({ delegationZones: ['w.a.test'] }).present([challenge]),
+    ).rejects.toMatchObject({ code: 'dns-name-blocked' });
+  });
+
+  test('is unavailable within our own limit when nobody answers', async () => {
+    await expect(
+      zones({ endpoint: 'http://127.0.0.1:1', deadlineMs: 100 }).list('p'),
+    ).rejects.toMatchObject({
+      code: 'dns-unavailable',
+      message: 'cannot reach the zones of project p in Cloud DNS: no answer within 100 ms',
+    });
+  });
+
+  test.for<[string, LegacyGoogleFault, string]>([
+    [
+      'says which right is missing',
+      new LegacyGoogleFault(403, 'forbidden', 'Forbidden'),
+      'permission denied (Forbidden); grant this service account roles/dns.admin',
+    ],
+    [
+      'is unavailable at once when it says so',
+      new LegacyGoogleFault(503, 'backendError', 'Backend error'),
+      'Backend error',
+    ],
+  ])('%s', async ([, scripted, words]) => {
+    fault = scripted;
+    const owner = '_acme-challenge.a.test';
+    await expect(zones().present([{ ...challenge, owner }])).rejects.toMatchObject({
+      code: 'dns-unavailable',
+      message: expect.stringContaining(words),
+    });
+  });
+});
