@@ -9,9 +9,9 @@ const outline = z.object({
       z
         .object({
           name: z.string().catch(''),
-          gke: z.unknown(),
-          kubeconfigSecret: z.unknown(),
-          allow: z.unknown(),
+          gke: z.unknown().optional(),
+          kubeconfigSecret: z.unknown().optional(),
+          allow: z.unknown().optional(),
         })
         .catch({ name: '', gke: undefined, kubeconfigSecret: '?', allow: [] }),
     )
@@ -44,6 +44,7 @@ export function crossFaults(input: unknown): readonly string[] {
 
 function issuerFaults({ issuers, defaultIssuer, runtime }: Outline): readonly string[] {
   const names = Object.keys(issuers);
+  if (names.length === 0) return [];
   const queueless = names.filter((name) => runtime && !Object.hasOwn(runtime.queues, name));
   return [
     ...(defaultIssuer === undefined && names.length > 1
@@ -76,12 +77,18 @@ function clusterFaults({ clusters }: Outline): readonly string[] {
 }
 
 function certificateFaults({ certificates, clusters, issuers }: Outline): readonly string[] {
+  const clusterNames = clusters.map(({ name }) => name);
+  const issuerNames = Object.keys(issuers);
   return certificates.flatMap(({ cluster, issuer }, index) => [
-    ...(cluster === '' || clusters.some(({ name }) => name === cluster)
-      ? []
-      : [`certificates[${index}].cluster: there is no cluster "${cluster}"`]),
-    ...(issuer === undefined || Object.hasOwn(issuers, issuer)
-      ? []
-      : [`certificates[${index}].issuer: there is no issuer "${issuer}"`]),
+    ...(isUnknown(cluster, clusterNames)
+      ? [`certificates[${index}].cluster: there is no cluster "${cluster}"`]
+      : []),
+    ...(isUnknown(issuer, issuerNames)
+      ? [`certificates[${index}].issuer: there is no issuer "${issuer}"`]
+      : []),
   ]);
 }
+
+// Where nothing of a kind could be read, that is the fault, not every mention of one.
+const isUnknown = (name: string | undefined, known: readonly string[]) =>
+  name !== undefined && name !== '' && known.length > 0 && !known.includes(name);

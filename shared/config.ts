@@ -14,11 +14,13 @@ const dnsName = z.string().transform((text, context) => {
 
 const plainName = dnsName.refine((name) => !name.startsWith('*.'), 'give the name without "*."');
 
-// A suffix may be a single label: "test" or "internal".
-const suffix = z
-  .string()
-  .regex(/^([a-z0-9-]{1,63}\.)*[a-z0-9-]{1,63}\.?$/i, 'give a DNS suffix such as "example.org"')
-  .transform((text) => text.toLowerCase().replace(/\.$/, ''));
+/** As `dnsName`, but it may be a single label, "test" or "internal", and is no wildcard. */
+const suffix = z.string().transform((text, context) => {
+  const below = parseName(`below.${text}`);
+  if ('name' in below) return below.name.slice('below.'.length);
+  context.addIssue({ code: 'custom', message: 'give a DNS suffix such as "example.org"' });
+  return z.NEVER;
+});
 
 const label = (what: string) =>
   z
@@ -154,7 +156,7 @@ const document = z
     keepVersions: z
       .int('give a whole number')
       .min(1, 'at least the version that is served has to stay')
-      .max(50)
+      .max(50, 'at most 50')
       .default(2),
     dns: z
       .strictObject({
@@ -186,7 +188,7 @@ export type ParsedConfig = Readonly<{ config: Config } | { faults: readonly stri
 
 /** Parses the document, whether it came from YAML or JSON. Pure; no default stands anywhere else. */
 export function parseConfig(input: unknown): ParsedConfig {
-  const result = document.safeParse(input);
+  const result = document.safeParse(input, { error: sentence });
   const faults = [...(result.error ? faultsOf(result.error) : []), ...crossFaults(input)];
   if (!result.success || faults.length > 0) return { faults };
   const { data } = result;
@@ -198,6 +200,28 @@ export function parseConfig(input: unknown): ParsedConfig {
     },
   };
 }
+
+const KINDS: Readonly<Record<string, string>> = {
+  string: 'a text',
+  number: 'a number',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'a mapping of keys to values',
+  record: 'a mapping of names to values',
+};
+
+/** What would be right, where the schema itself does not say it. */
+const sentence: z.core.$ZodErrorMap = (issue) => {
+  if (issue.code === 'invalid_key') return issue.issues[0]?.message;
+  if (issue.code === 'too_small')
+    return issue.origin === 'string'
+      ? 'give a text that is not empty'
+      : `at least ${issue.minimum}`;
+  if (issue.code === 'too_big') return `at most ${issue.maximum}`;
+  if (issue.code !== 'invalid_type') return undefined;
+  const kind = KINDS[issue.expected] ?? issue.expected;
+  return issue.input === undefined ? `is missing; give ${kind}` : `give ${kind}`;
+};
 
 const faultsOf = ({ issues }: z.ZodError): readonly string[] =>
   issues.flatMap((issue) => {
@@ -240,8 +264,11 @@ function jsonOf(text: string): unknown {
   }
 }
 
-/** The JSON Schema of the document as people write it; `docs/config.schema.json` is this. */
-export const configJsonSchema = (): object => z.toJSONSchema(document, { io: 'input' });
+/** The JSON Schema of the document as people write it, so without a duty to write `runtime`; `docs/config.schema.json` is this. */
+export function configJsonSchema(): object {
+  const { required = [], ...schema } = z.toJSONSchema(document, { io: 'input' });
+  return { ...schema, required: required.filter((key) => key !== 'runtime') };
+}
 
 /** The part of the configuration that decides about requests. */
 export function rulesOf(config: Config): Rules {

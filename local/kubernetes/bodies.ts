@@ -89,7 +89,7 @@ const goSentence = (kind: string, { path, expected, value }: ShapeFault) =>
   `json: cannot unmarshal ${jsonKind(value)} into Go struct field ${kind}${path} of type ${expected === 'boolean' ? 'bool' : expected}`;
 
 /** Said so rather than stored without effect: nothing here would honour them. */
-export function refuseUnsupported(value: Json): void {
+function refuseUnsupported(value: Json): void {
   const metadata = recordAt(value, 'metadata');
   for (const field of ['finalizers', 'ownerReferences'])
     if (listAt(metadata, field).length > 0) throw notImplemented(`metadata.${field}`);
@@ -110,6 +110,15 @@ export function warningsFor(
   return mode === 'Ignore' ? [] : sentences;
 }
 
+/** A fault in the words of the real server's schema. */
+function typedSentence({ path, expected, value }: ShapeFault): string {
+  if (expected === 'number') return `${path}: expected numeric (int or float), got ${typeof value}`;
+  const shown = expected === 'map' || expected === 'list' ? `&{${value}}` : unstructured(value);
+  return `${path}: expected ${expected}, got ${shown}`;
+}
+
+const unstructured = (value: unknown) => `&value.valueUnstructured{Value:${value}}`;
+
 /** Refuses an applied configuration that the kind's schema does not hold. */
 export function checkApplied(resource: Resource, config: Json): void {
   const version = String(config.apiVersion ?? '');
@@ -121,11 +130,14 @@ export function checkApplied(resource: Resource, config: Json): void {
     throw badRequest('metadata.managedFields must be nil');
   const subject = `(${namespace}/${name}; ${shown})`;
   const { value, unknown, faults } = decoded(config, resource.schema);
-  const [fault] = faults;
-  const problem = fault
-    ? `${fault.path}: expected ${fault.expected === 'number' ? 'numeric (int or float)' : fault.expected}, got ${JSON.stringify(fault.value)}`
-    : unknown.map((path) => `${path}: field not declared in schema`)[0];
-  if (problem) throw plainError(`failed to create typed patch object ${subject}: ${problem}`);
+  const problems = [
+    ...faults.map(typedSentence),
+    ...unknown.map((path) => `${path}: field not declared in schema`),
+  ];
+  if (problems.length > 0)
+    throw plainError(
+      `failed to create typed patch object ${subject}: ${problems.length === 1 ? problems[0] : ['errors:', ...problems].join('\n  ')}`,
+    );
   const sentence = base64Fault(value);
   if (sentence)
     throw plainError(

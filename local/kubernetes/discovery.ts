@@ -1,7 +1,8 @@
-import { allResources, type Resource } from './resources.ts';
+import { allResources, apiVersionOf, type Resource } from './resources.ts';
 
 const VERBS = ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'];
 const GROUP = 'networking.k8s.io';
+const NETWORKING = `apis/${GROUP}/v1`;
 const VERSION = { groupVersion: `${GROUP}/v1`, version: 'v1' };
 
 /** The pages that anybody may read, with or without a token. */
@@ -33,6 +34,11 @@ export function pageOf(path: string): unknown {
       return resourceList('', 'v1');
     case `/apis/${GROUP}/v1`:
       return { ...resourceList(GROUP, VERSION.groupVersion), apiVersion: 'v1' };
+    case '/openapi/v3':
+      return { paths: { 'api/v1': schemaOf('/api/v1'), [NETWORKING]: schemaOf(`/${NETWORKING}`) } };
+    case '/openapi/v3/api/v1':
+    case `/openapi/v3/${NETWORKING}`:
+      return openApi(path.slice('/openapi/v3'.length));
     default:
       return undefined;
   }
@@ -81,3 +87,29 @@ function entriesOf(resource: Resource) {
   };
   return hasStatus ? [main, status] : [main];
 }
+
+const schemaOf = (root: string) => ({ serverRelativeURL: `/openapi/v3${root}` });
+
+/** As much of a schema as kubectl wants before it applies: that unknown fields are this server's business. */
+const openApi = (root: string) => ({
+  openapi: '3.0.0',
+  info: { title: 'Kubernetes', version: versionInfo.gitVersion },
+  paths: Object.fromEntries(
+    allResources
+      .filter((resource) => root.endsWith(`/${apiVersionOf(resource)}`))
+      .map((resource) => [
+        `${root}${resource.namespaced ? '/namespaces/{namespace}' : ''}/${resource.plural}/{name}`,
+        {
+          patch: {
+            parameters: [{ name: 'fieldValidation', in: 'query' }],
+            responses: {},
+            'x-kubernetes-group-version-kind': {
+              group: resource.group,
+              version: 'v1',
+              kind: resource.kind,
+            },
+          },
+        },
+      ]),
+  ),
+});

@@ -11,7 +11,6 @@ import { namespaces } from './resources.ts';
 import { type Api, type AuthorizationAttributes, answer } from './serving.ts';
 import { created } from './writing.ts';
 
-export type { KubernetesObject } from './object.ts';
 export type { KubernetesState } from './object-store.ts';
 export type { AuthorizationAttributes } from './serving.ts';
 export { KubernetesFault };

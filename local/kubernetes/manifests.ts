@@ -7,7 +7,7 @@ import { isRecord, type Json, type KubernetesObject, listAt, recordAt } from './
 import { readYaml, type YamlText } from './yaml.ts';
 
 /** A manifest that cannot be read; `file` is a path as given, `line` counts from 1. */
-export type ManifestFault = Readonly<{ file: string; line: number; message: string }>;
+type ManifestFault = Readonly<{ file: string; line: number; message: string }>;
 
 export type Manifests = Readonly<{
   /** In the order of files and documents; `metadata.namespace` as written, perhaps absent. */

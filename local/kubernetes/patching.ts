@@ -29,6 +29,7 @@ import {
   checkNamespace,
   checkVersion,
   committed,
+  nameMissingFor,
   replaced,
   stored,
   writerOf,
@@ -125,7 +126,8 @@ function applyPatched(server: Server, call: ResourceCall): Written {
 }
 
 /** An apply that creates needs the right to, and must not have expected an object. */
-function checkAbsent(call: ResourceCall, { uid }: Json): void {
+function checkAbsent(call: ResourceCall, { name, uid }: Json): void {
+  if (name === undefined) throw nameMissingFor(call);
   if (uid)
     throw conflict(
       subjectOf(call.target),

@@ -95,7 +95,7 @@ function namespaceWithLabel(value: Json): Json {
   return { spec: {}, status: {}, ...value, metadata: { ...metadata, labels } };
 }
 
-export const secrets: Resource = {
+const secrets: Resource = {
   group: '',
   plural: 'secrets',
   singular: 'secret',
@@ -117,7 +117,7 @@ export const secrets: Resource = {
   cells: tables.secretCells,
 };
 
-export const ingresses: Resource = {
+const ingresses: Resource = {
   group: 'networking.k8s.io',
   plural: 'ingresses',
   singular: 'ingress',

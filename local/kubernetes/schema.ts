@@ -14,6 +14,7 @@ export const string: Schema = { type: 'string' };
 export const number: Schema = { type: 'number' };
 export const boolean: Schema = { type: 'boolean' };
 const unowned: Schema = { type: 'any', unowned: true };
+const unownedText: Schema = { type: 'string', unowned: true };
 export const stringMap: Schema = { type: 'map', of: string };
 export const list = (of: Schema): Schema => ({ type: 'list', of });
 export const struct = (fields: Readonly<Record<string, Schema>>): Schema => ({
@@ -27,16 +28,16 @@ export const atomic = (fields: Readonly<Record<string, Schema>>): Schema => ({
 });
 
 const metadata = struct({
-  name: unowned,
+  name: unownedText,
   generateName: string,
-  namespace: unowned,
-  uid: unowned,
-  resourceVersion: unowned,
+  namespace: unownedText,
+  uid: unownedText,
+  resourceVersion: unownedText,
   generation: unowned,
-  creationTimestamp: unowned,
-  deletionTimestamp: unowned,
+  creationTimestamp: unownedText,
+  deletionTimestamp: unownedText,
   deletionGracePeriodSeconds: unowned,
-  selfLink: unowned,
+  selfLink: unownedText,
   managedFields: unowned,
   labels: stringMap,
   annotations: stringMap,

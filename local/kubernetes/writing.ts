@@ -1,6 +1,6 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import { admitted, demandNamespace } from './admission.ts';
-import { parsedJson, parsedObject, type TypedObject, typedObject, warningsFor } from './bodies.ts';
+import { parsedObject, type TypedObject, typedObject, warningsFor } from './bodies.ts';
 import {
   isDryRun,
   managerOf,
@@ -15,7 +15,6 @@ import {
   badRequest,
   conflict,
   type FieldFault,
-  forbidden,
   invalid,
   invalidValue,
   methodNotAllowed,
@@ -38,7 +37,7 @@ import {
 } from './object.ts';
 import { keyOf } from './object-store.ts';
 import { existing } from './reading.ts';
-import { apiVersionOf, namespaces, type Resource } from './resources.ts';
+import { apiVersionOf, type Resource } from './resources.ts';
 
 // The alphabet of generated names: no vowels, nothing that looks like something else.
 const SUFFIX_ALPHABET = 'bcdfghjklmnpqrstvwxz2456789';
@@ -181,16 +180,19 @@ const assembled = (resource: Resource, metadata: ObjectMeta, fields: Json): Kube
   metadata,
 });
 
+/** Told where the path has a name and the body has none. */
+export const nameMissingFor = ({ target }: ResourceCall) =>
+  badRequest(
+    `the name of the object (${target.name} based on URL) was undeterminable: name must be provided`,
+  );
+
 /** PUT. */
 export function updated(server: Server, call: ResourceCall): Written {
   const { target, query } = call;
   const dryRun = isDryRun(query, 'UpdateOptions');
   const { value, warnings } = fromBody(call);
   const metadata = recordAt(value, 'metadata');
-  if (metadata.name === undefined)
-    throw badRequest(
-      `the name of the object (${target.name} based on URL) was undeterminable: name must be provided`,
-    );
+  if (metadata.name === undefined) throw nameMissingFor(call);
   checkName(call, metadata);
   checkNamespace(call, metadata);
   const before = existing(server, call);
@@ -199,8 +201,7 @@ export function updated(server: Server, call: ResourceCall): Written {
       subjectOf(target),
       `StorageError: invalid object, Code: 4, Key: /registry/${target.resource.plural}/${target.namespace}/${target.name}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${before.metadata.uid}`,
     );
-  const written = { ...replaced(server, call, { value, managed: [], dryRun }), warnings };
-  return written;
+  return { ...replaced(server, call, { value, managed: [], dryRun }), warnings };
 }
 
 /** Stores what a PUT or a patch made of an object, noting the writer of what changed. */

@@ -1,25 +1,28 @@
 import { Resolver } from 'node:dns/promises';
 import { isIPv6 } from 'node:net';
-import { CertificateError } from '../errors.ts';
+import { CertificateError, messageOf } from '../errors.ts';
 import type { NameLookup } from '../ports.ts';
-import { askTxt } from './dns-query.ts';
+import { askTxt, NoAnswer } from './dns-query.ts';
 
 // No chain in honest use comes near; a longer one is a loop that changes names.
 const LONGEST_CHAIN = 8;
 const TRIES = 2;
+const TIMEOUT_MS = 2000;
 
 export type NameLookupOptions = Readonly<{
   /** The recursive resolver: `system` for that of the machine, else `address` or `address:port`. */
   resolver: string;
   /** Where the zones' own servers listen; 53 everywhere but on one machine. */
   port: number;
-  /** For each try of each question. */
-  timeoutMs: number;
+  /** For each try of each question; default 2 s. */
+  timeoutMs?: number | undefined;
 }>;
 
 /** Asks a recursive resolver for the way to the servers of a zone, and those servers, each at every address, for what they answer. */
 export function createNameLookup(options: NameLookupOptions): NameLookup {
-  const resolver = createResolver(options);
+  const { port, timeoutMs = TIMEOUT_MS } = options;
+  const resolver = createResolver(options.resolver, timeoutMs);
+  let isWithoutIpv6 = false;
   return {
     async canonicalName(name) {
       const chain = [bare(name)];
@@ -40,15 +43,15 @@ export function createNameLookup(options: NameLookupOptions): NameLookup {
       return servers.map(bare);
     },
     async serversWithout(nameServers, owner, values) {
-      const problems = await Promise.all(
-        nameServers.map((server) => problemsOf(server, { ...options, resolver, owner, values })),
-      );
-      return problems.flat();
+      const question = { port, timeoutMs, resolver, owner, values, isWithoutIpv6 };
+      const answers = await Promise.all(nameServers.map((server) => answersOf(server, question)));
+      isWithoutIpv6 ||= lacksIpv6(answers.flat());
+      return problemsIn(answers.flat());
     },
   };
 }
 
-function createResolver({ resolver: server, timeoutMs }: NameLookupOptions): Resolver {
+function createResolver(server: string, timeoutMs: number): Resolver {
   const resolver = new Resolver({ timeout: timeoutMs, tries: TRIES, maxTimeout: timeoutMs });
   if (server !== 'system') resolver.setServers([server]);
   return resolver;
@@ -74,23 +77,59 @@ async function found(records: Promise<string[]>, what: string): Promise<readonly
   }
 }
 
+/** What one address of a name server said; no address when its name has none. `problem` undefined: it holds every value. */
+export type ServerAnswer = Readonly<{
+  server: string;
+  address: string | undefined;
+  problem: string | undefined;
+  /** No route, or silence: nothing came back at all. */
+  isOutOfReach: boolean;
+}>;
+
+/**
+ * The answers that are problems, as `server (address): problem`. A machine without IPv6 gets no answer from any IPv6 address; then a
+ * server is judged by its other addresses, if it has any.
+ */
+export function problemsIn(answers: readonly ServerAnswer[]): readonly string[] {
+  const isIgnored = lacksIpv6(answers) ? isSix : () => false;
+  const judged = new Set(answers.filter((each) => !isIgnored(each)).map(({ server }) => server));
+  return answers
+    .filter((each) => each.problem !== undefined)
+    .filter((each) => !(isIgnored(each) && judged.has(each.server)))
+    .map(
+      ({ server, address, problem }) => `${server}${address ? ` (${address})` : ''}: ${problem}`,
+    );
+}
+
+const isSix = ({ address = '' }: ServerAnswer) => isIPv6(address);
+
+/** Whether this machine has no IPv6, as far as these answers tell. */
+function lacksIpv6(answers: readonly ServerAnswer[]): boolean {
+  const six = answers.filter(isSix);
+  return (
+    six.length > 0 &&
+    six.every(({ isOutOfReach }) => isOutOfReach) &&
+    answers.some((each) => !isSix(each) && !each.isOutOfReach)
+  );
+}
+
 type Question = Readonly<{
   resolver: Resolver;
   port: number;
   timeoutMs: number;
   owner: string;
   values: readonly string[];
+  /** Found out before: asking would only cost the time-outs. */
+  isWithoutIpv6: boolean;
 }>;
 
-async function problemsOf(server: string, question: Question): Promise<readonly string[]> {
-  const addresses = await addressesOf(server, question.resolver);
-  if (typeof addresses === 'string') return [`${server}: ${addresses}`];
-  const answers = await Promise.all(addresses.map((address) => answerOf(address, question)));
-  // This machine may have no IPv6, and then says so at once; another address of the server tells as much.
-  const reached = answers.filter(({ isOutOfReach }) => !isOutOfReach);
-  return (reached.length > 0 ? reached : answers)
-    .filter(({ problem }) => problem !== undefined)
-    .map(({ address, problem }) => `${server} (${address}): ${problem}`);
+async function answersOf(server: string, question: Question): Promise<readonly ServerAnswer[]> {
+  const found = await addressesOf(server, question.resolver);
+  if (typeof found === 'string')
+    return [{ server, address: undefined, problem: found, isOutOfReach: true }];
+  const four = found.filter((address) => !isIPv6(address));
+  const addresses = question.isWithoutIpv6 && four.length > 0 ? four : found;
+  return Promise.all(addresses.map((address) => answerOf(server, address, question)));
 }
 
 /** Every address of a server, or what is wrong with its name. */
@@ -112,16 +151,21 @@ async function addressesOf(
 
 const NO_ROUTE = new Set(['ENETUNREACH', 'EHOSTUNREACH', 'EADDRNOTAVAIL', 'EAFNOSUPPORT']);
 
-async function answerOf(address: string, { port, timeoutMs, owner, values }: Question) {
+async function answerOf(
+  server: string,
+  address: string,
+  { port, timeoutMs, owner, values }: Question,
+): Promise<ServerAnswer> {
   try {
     const held = await askTxt({ address, port, timeoutMs, name: owner });
     const missing = values.filter((value) => !held.includes(value));
     const problem =
       missing.length > 0 ? `lacks ${missing.length} of ${values.length} values` : undefined;
-    return { address, problem, isOutOfReach: false };
+    return { server, address, problem, isOutOfReach: false };
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    return { address, problem: message, isOutOfReach: isIPv6(address) && NO_ROUTE.has(code ?? '') };
+    const { code = '' } = error as NodeJS.ErrnoException;
+    const isOutOfReach = error instanceof NoAnswer || NO_ROUTE.has(code);
+    return { server, address, problem: messageOf(error), isOutOfReach };
   }
 }
 

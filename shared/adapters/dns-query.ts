@@ -25,7 +25,7 @@ const TRIES = 2;
 
 /**
  * The TXT values of a name as its own server gives them, each one's strings joined; none where it says that there are none.
- * UDP, then TCP when the answer is cut short. Throws a plain error whose message is the reason, as in `does not answer`.
+ * UDP, then TCP when the answer is cut short. Throws a plain error whose message is the reason, as in `answers REFUSED`.
  */
 export async function askTxt(question: TxtQuestion): Promise<readonly string[]> {
   for (let left = TRIES; ; left -= 1) {
@@ -38,7 +38,8 @@ export async function askTxt(question: TxtQuestion): Promise<readonly string[]> 
   }
 }
 
-class NoAnswer extends Error {
+/** Nothing came back in time. */
+export class NoAnswer extends Error {
   override readonly name = 'NoAnswer';
 }
 

@@ -12,7 +12,7 @@ export type CertificateIdentity = Readonly<{
   keyType: KeyType;
 }>;
 
-// Leaves room for the installation, a prefix and the hash in a label of 63 characters is not needed: secret ids hold 255.
+// Leaves room for an installation, a prefix and the hash in the 255 characters of a secret's id.
 const LONGEST_SLUG = 80;
 
 /** A readable slug of the first name, and 32 hex digits of the hash of the whole identity. */

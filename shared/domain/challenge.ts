@@ -1,7 +1,7 @@
 import { isWildcard, isWithin, parentOf } from './names.ts';
 
 /** The first label of every name that dns-01 asks for (RFC 8555 section 8.4). */
-export const CHALLENGE_LABEL = '_acme-challenge';
+const CHALLENGE_LABEL = '_acme-challenge';
 
 /** TTL of a set that we make, in seconds. A set that is there keeps its own. */
 export const NEW_SET_TTL = 60;

@@ -54,8 +54,9 @@ export function standing(
       message: `is of type ${secret.type}, which cannot be changed; delete it or name another Secret`,
     };
   const serves = secret.certificate;
-  if (serves !== wanted.id || secret.fingerprint !== wanted.issued?.fingerprint)
-    return { state: 'behind', reason: 'secret-outdated', serves };
+  const isThere =
+    serves === wanted.id && wanted.issued && secret.fingerprint === wanted.issued.fingerprint;
+  if (!isThere) return { state: 'behind', reason: 'secret-outdated', serves };
   if (secret.otherManagers.length > 0) return { state: 'behind', reason: 'secret-drifted', serves };
   return { state: 'current' };
 }

@@ -82,12 +82,18 @@ function mergedRequest(
   };
 }
 
-/** What the manifests and the configuration say goes before a person's word, and that person's last word before the earlier ones. */
+/** What the manifests and the configuration say goes before a person's word, and the last word before the earlier ones. */
 function decisive(requests: readonly Request[]): readonly Request[] {
   const standing = requests.filter(({ askedAt }) => !askedAt);
   if (standing.length > 0) return standing;
-  return requests.toSorted((a, b) => Number(b.askedAt) - Number(a.askedAt)).slice(0, 1);
+  return requests.toSorted(byLastWord).slice(0, 1);
 }
+
+// Two words of one moment are told apart too: the order in which they were read must not decide.
+const byLastWord = (a: Request, b: Request) =>
+  Number(b.askedAt) - Number(a.askedAt) || (wordOf(a) < wordOf(b) ? -1 : 1);
+
+const wordOf = ({ names, issuer }: Request) => JSON.stringify([nameSet(names), issuer]);
 
 const isSame = (request: Request, names: readonly string[], issuer: string) =>
   request.issuer === issuer && nameSet(request.names).join() === names.join();

@@ -6,6 +6,8 @@ export type ParsedName = Readonly<{ name: string } | { problem: string }>;
 // RFC 1035 section 2.3.1 without the underscore, which no CA certifies (CA/B Baseline Requirements 7.1.2.7.12).
 const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const LONGEST_NAME = 253;
+// `domainToASCII` parses its argument as the host of a URL: it would cut "a.test/x", decode "%61" and drop a tab.
+const HOST_CHARACTERS = /^[a-z0-9.\-\u0080-\u{10ffff}]+$/iu;
 
 /**
  * The normal form of a host: lower case, A-labels (IDNA), no last dot, at most one `*` as the whole left-most label.
@@ -21,6 +23,7 @@ export function parseName(host: string): ParsedName {
   if (problem) return { problem };
   const ascii = domainToASCII(base);
   if (!isHostName(ascii)) return { problem: 'is not a valid DNS name' };
+  if (!ascii.includes('.')) return { problem: 'needs at least two labels' };
   const name = wildcard ? `*.${ascii}` : ascii;
   if (name.length > LONGEST_NAME) return { problem: `is longer than ${LONGEST_NAME} characters` };
   return { name };
@@ -31,7 +34,7 @@ function problemOf(base: string): string | undefined {
   if (base.includes('*')) return 'may have a * only as its whole first label';
   if (base.includes('_')) return 'has an underscore, which no CA certifies';
   if (base.split('.').includes('')) return 'has an empty label';
-  return base.includes('.') ? undefined : 'needs at least two labels';
+  return HOST_CHARACTERS.test(base) ? undefined : 'is not a valid DNS name';
 }
 
 const isHostName = (ascii: string) =>

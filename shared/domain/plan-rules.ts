@@ -99,15 +99,16 @@ const isBusy: Rule = ({ stored }, { now }) => {
   return { action: 'wait', reason: 'in-progress', message: 'a worker has it', at: lease.until };
 };
 
-const isNotWanted: Rule = ({ askers, stored }) => {
-  if (askers.length > 0 || stored?.record.manual) return undefined;
+const isNotWanted: Rule = (of) => {
+  if (of.askers.length > 0 || of.stored?.record.manual) return undefined;
   const message = 'nothing asks for it and nothing serves it, so it is not renewed';
-  return { action: 'keep', reason: 'not-wanted', message, ...leftover(stored) };
+  return { action: 'keep', reason: 'not-wanted', message, ...leftover(of) };
 };
 
 const isBackingOff: Rule = ({ stored, renewal }, { now, horizonMs }) => {
-  const failure = stored?.record.failure;
-  if (!failure || failure.retryAt <= now || isAhead(renewal, now, horizonMs)) return undefined;
+  const { failure, order } = stored?.record ?? {};
+  if (!failure || failure.retryAt <= now) return undefined;
+  if (!order && isAhead(renewal, now, horizonMs)) return undefined;
   const { code, message, count, retryAt: at } = failure;
   return {
     action: 'wait',
@@ -118,20 +119,22 @@ const isBackingOff: Rule = ({ stored, renewal }, { now, horizonMs }) => {
   };
 };
 
-const hasOpenOrder: Rule = ({ stored }) => {
-  if (!stored?.record.order) return undefined;
+const hasOpenOrder: Rule = ({ stored, names }) => {
+  if (!stored?.record.order || !names) return undefined;
   const message = 'its order was left open and is resumed';
   return { action: 'issue', reason: 'order-open', message, task: { reason: 'resume' } };
 };
 
 // Whoever is unreadable may come back; who refuses has to be spoken to. Neither may cost an order.
-const isUndeliverable: Rule = ({ targets, renewal: { reason } }) => {
+const isUndeliverable: Rule = (of) => {
+  const { targets, renewal } = of;
+  if (targets.length === 0) return hasNoTarget(of);
   const refused = targets.filter(({ standing }) => standing.state === 'refused');
-  if (targets.length === 0 || targets.some(isWritable)) return undefined;
+  if (targets.some(isWritable)) return undefined;
   if (refused.length === targets.length)
     return { action: 'refuse', reason: 'targets-refused', message: refused.map(said).join('; ') };
   // What was issued once is served somewhere: it is renewed while its clusters are away.
-  if (reason !== 'missing') return undefined;
+  if (renewal.reason !== 'missing') return undefined;
   const unreadable = targets.find(({ standing }) => standing.state === 'unreadable');
   if (!unreadable)
     return {
@@ -145,6 +148,23 @@ const isUndeliverable: Rule = ({ targets, renewal: { reason } }) => {
     message: `${said(unreadable)}; nothing is ordered that may not be delivered`,
   };
 };
+
+function hasNoTarget({ stored, askers, renewal }: Case): Decision | undefined {
+  const onlyStored = stored?.record.manual?.targets.length === 0;
+  if (onlyStored || renewal.reason !== 'missing') return undefined;
+  const [asker] = askers;
+  if (!asker)
+    return {
+      action: 'refuse',
+      reason: 'targets-refused',
+      message: 'it was asked for by hand for Secrets that may not hold it now',
+    };
+  return {
+    action: 'wait',
+    reason: 'targets-unreadable',
+    message: `namespace ${asker.namespace} of cluster ${asker.cluster} asked for it and cannot be read; nothing is ordered that may not be delivered`,
+  };
+}
 
 const isWritable = ({ standing: { state } }: TargetPlan) =>
   state === 'current' || state === 'behind';
@@ -160,9 +180,10 @@ const isUndescribed: Rule = ({ newest, issued }) => {
   return { action: 'sync', reason: 'version-changed', message };
 };
 
-const isFresh: Rule = ({ renewal, stored }, { now, horizonMs }) => {
+const isFresh: Rule = (of, { now, horizonMs }) => {
+  const { renewal } = of;
   if (!isAhead(renewal, now, horizonMs)) return undefined;
-  const left = leftover(stored);
+  const left = leftover(of);
   if (left.task)
     return {
       action: 'keep',
@@ -228,7 +249,8 @@ export function decision(of: Case, facts: Facts): Decision {
   return isDue(of);
 }
 
-function leftover(stored: StoredRecord | undefined): Pick<Decision, 'task'> {
-  const left = stored && (stored.record.challenges.length > 0 || stored.record.order);
+// Without the names no worker can be told whose leftovers they are.
+function leftover({ stored, names }: Case): Pick<Decision, 'task'> {
+  const left = names && stored && (stored.record.challenges.length > 0 || stored.record.order);
   return left ? { task: { reason: 'clean-up' } } : {};
 }

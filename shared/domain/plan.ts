@@ -10,6 +10,7 @@ import {
   type TargetPlan,
 } from './plan-rules.ts';
 import type { Asker, StoredRecord, Target } from './record.ts';
+import { abridged } from './record-annotations.ts';
 import { renewal } from './renewal.ts';
 import type { IssueReason } from './task.ts';
 
@@ -39,7 +40,10 @@ export type PlanEntry = Readonly<{
 export function plan(facts: Facts): readonly PlanEntry[] {
   const stored = new Map(facts.inventory.map((record) => [record.id, record]));
   const desired = new Set(facts.desired.map(({ id }) => id));
-  const serving = servingTargets(facts.sights);
+  const seen: Seen = {
+    serving: servingTargets(facts.sights),
+    unreadable: unreadableNamespaces(facts),
+  };
   const found: readonly Found[] = [
     ...facts.desired.map((certificate) => ({
       desired: certificate,
@@ -50,7 +54,7 @@ export function plan(facts: Facts): readonly PlanEntry[] {
       .map((record) => ({ desired: undefined, stored: record })),
   ];
   return found
-    .map((one) => entry(caseOf(one, serving, facts), facts))
+    .map((one) => entry(caseOf(one, seen, facts), facts))
     .sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
@@ -58,6 +62,11 @@ type Found = Readonly<
   | { desired: DesiredCertificate; stored: StoredRecord | undefined }
   | { desired: undefined; stored: StoredRecord }
 >;
+
+type Seen = Readonly<{
+  serving: ReadonlyMap<string, readonly Target[]>;
+  unreadable: (asker: Asker) => boolean;
+}>;
 
 /** The targets whose Secret carries a certificate of ours now, by that certificate's id. */
 function servingTargets(sights: Facts['sights']): ReadonlyMap<string, readonly Target[]> {
@@ -72,16 +81,26 @@ function servingTargets(sights: Facts['sights']): ReadonlyMap<string, readonly T
   return byCertificate;
 }
 
+/** Whether some Secret where that asker lives could not be read: whatever it holds is still served. */
+function unreadableNamespaces({ sights, ...facts }: Facts): Seen['unreadable'] {
+  const hidden = [...sights].filter(([, { state }]) => state === 'unreadable').map(([key]) => key);
+  const places = new Set(
+    hidden
+      .map(targetOf)
+      .flatMap(({ cluster, namespace }) => [`${cluster}/${namespace}`, `${cluster}/*`]),
+  );
+  return ({ cluster, namespace }) =>
+    facts.unreadableClusters.has(cluster) ||
+    !facts.configuredClusters.has(cluster) ||
+    places.has(`${cluster}/${namespace}`);
+}
+
 function targetOf(key: string): Target {
   const [cluster, namespace, secret] = key.split('/') as [string, string, string];
   return { cluster, namespace, secret };
 }
 
-function caseOf(
-  { desired, stored }: Found,
-  serving: ReturnType<typeof servingTargets>,
-  facts: Facts,
-): Case {
+function caseOf({ desired, stored }: Found, { serving, unreadable }: Seen, facts: Facts): Case {
   const { id } = desired ?? stored;
   const { identity } = desired ?? stored.record;
   const versions = facts.versions.get(id);
@@ -106,7 +125,12 @@ function caseOf(
         facts,
       ),
     ],
-    askers: askers([...(desired?.askers ?? []), ...served, ...silent(stored, facts)]),
+    askers: askers([
+      ...(desired?.askers ?? []),
+      ...served,
+      // Who asked last and cannot be asked now: what is unreadable or gone is never taken for a no.
+      ...(stored?.record.askers ?? []).filter(unreadable),
+    ]),
     renewal: renewal(issued, facts.now),
   };
 }
@@ -133,22 +157,13 @@ function targetPlans(
 const askers = (asking: readonly Asker[]) =>
   askersOf(asking.map(({ cluster, namespace }) => ({ cluster, namespace, secret: '' })));
 
-/** Who asked last and cannot be asked now: what is unreadable or gone is never taken for a no. */
-function silent(
-  stored: StoredRecord | undefined,
-  { unreadableClusters, configuredClusters }: Facts,
-): readonly Asker[] {
-  const recorded = stored?.record.askers ?? [];
-  return recorded.filter(
-    ({ cluster }) => unreadableClusters.has(cluster) || !configuredClusters.has(cluster),
-  );
-}
-
 function entry(of: Case, facts: Facts): PlanEntry {
   const { id, identity, names, stored, targets } = of;
   const { issuer, keyType } = identity;
   const { task, ...decided } = decision(of, facts);
-  const repair = repairReason(of);
+  // A record that is another's is neither written to nor delivered.
+  const isOurs = decided.reason !== 'identity-mismatch';
+  const repair = isOurs ? repairReason(of) : undefined;
   const said =
     repair && decided.action === 'keep'
       ? { action: 'sync' as const, reason: repair, message: REPAIRS[repair] }
@@ -162,14 +177,14 @@ function entry(of: Case, facts: Facts): PlanEntry {
     task: task &&
       names && { identity: { names, issuer, keyType }, reason: task.reason, at: task.at },
     repair,
-    askers: isSame(of.askers, stored?.record.askers ?? []) ? undefined : of.askers,
+    askers: isOurs && !isSame(of.askers, stored?.record.askers ?? []) ? of.askers : undefined,
     stored,
     targets,
   };
 }
 
 const isSame = (one: readonly Asker[], other: readonly Asker[]) =>
-  JSON.stringify(one) === JSON.stringify(other);
+  JSON.stringify(askers(abridged(one))) === JSON.stringify(askers(abridged(other)));
 
 const REPAIRS: Readonly<Record<RepairReason, string>> = {
   'secret-missing': 'a Secret that asks for it is not there',

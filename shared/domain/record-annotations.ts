@@ -23,7 +23,7 @@ export function recordAnnotations(record: CertificateRecord): Readonly<Record<st
   const { failure, delivered, challenges, askers } = record;
   const fields = {
     identity: record.identity,
-    askers: askers.length > 0 ? namespacesByCluster(askers) : undefined,
+    askers: askers.length > 0 ? namespacesByCluster(abridged(askers)) : undefined,
     manual: record.manual && { ...record.manual, targets: record.manual.targets.map(targetText) },
     lease: record.lease,
     order: record.order,
@@ -62,17 +62,22 @@ export const RECORD_FIELDS: readonly string[] = [
 
 const targetText = ({ cluster, namespace, secret }: Target) => `${cluster}/${namespace}/${secret}`;
 
-// Beyond a kibibyte a cluster's namespaces become "*": sync then reads the whole cluster to find the targets.
-function namespacesByCluster(
-  askers: readonly Asker[],
-): Readonly<Record<string, readonly string[]>> {
-  const grouped = [...Map.groupBy(askers, ({ cluster }) => cluster)];
-  const full = Object.fromEntries(
-    grouped.map(([cluster, of]) => [cluster, of.map(({ namespace }) => namespace)]),
-  );
-  if (JSON.stringify(full).length <= LONGEST_ASKERS) return full;
-  return Object.fromEntries(grouped.map(([cluster]) => [cluster, ['*']]));
+/** The askers as a record holds them: beyond a kibibyte a cluster's namespaces become "*", and sync reads the whole cluster to find the targets. */
+export function abridged(askers: readonly Asker[]): readonly Asker[] {
+  if (JSON.stringify(namespacesByCluster(askers)).length <= LONGEST_ASKERS) return askers;
+  const clusters = new Set(askers.map(({ cluster }) => cluster));
+  return [...clusters].map((cluster) => ({ cluster, namespace: '*' }));
 }
+
+const namespacesByCluster = (
+  askers: readonly Asker[],
+): Readonly<Record<string, readonly string[]>> =>
+  Object.fromEntries(
+    [...Map.groupBy(askers, ({ cluster }) => cluster)].map(([cluster, of]) => [
+      cluster,
+      of.map(({ namespace }) => namespace),
+    ]),
+  );
 
 /** Reads the annotations back. A person may have edited them, so each value is checked. */
 export function parseRecord(annotations: Readonly<Record<string, string>>): ParsedRecord {

@@ -194,7 +194,7 @@ function checked(
     );
   const names: string[] = [];
   for (const host of hosts) {
-    const result = checkedHost(host, source, cluster, context);
+    const result = checkedHost(host, { source, cluster, context });
     if (typeof result !== 'string') return result;
     names.push(result);
   }
@@ -206,12 +206,9 @@ function checked(
   };
 }
 
-function checkedHost(
-  host: string,
-  source: Source,
-  cluster: ClusterRules,
-  context: Context,
-): string | Refusal {
+type Asking = Readonly<{ source: Source; cluster: ClusterRules; context: Context }>;
+
+function checkedHost(host: string, { source, cluster, context }: Asking): string | Refusal {
   const parsed = parseName(host);
   if ('problem' in parsed)
     return refusal(source, 'host-invalid', `host "${host}" ${parsed.problem}`);

@@ -24,7 +24,7 @@ export type Lookout = Readonly<{
 /** Which Secrets to look at: first those whose certificate may be ordered or delivered now, then the others in turn. */
 export function targetsToLookAt(of: Lookout): readonly Target[] {
   const isUrgent = ({ id }: DesiredCertificate) => mayChange(of.inventory.get(id), of);
-  const urgent = targetsOf(of.desired.filter(isUrgent)).slice(0, of.most);
+  const urgent = inTurn(targetsOf(of.desired.filter(isUrgent)), of.most, of.turn);
   const seen = new Set(urgent.map(targetKey));
   const others = [...targetsOf(of.desired), ...of.bystanders].filter(
     (target) => !seen.has(targetKey(target)),

@@ -2,13 +2,8 @@ import { type CertificateRecord, isRecordOf, type StoredRecord } from '../domain
 import { nextAttempt, renewal } from '../domain/renewal.ts';
 import { type IssueReason, type IssueTask, isStale, issueTask, taskName } from '../domain/task.ts';
 import { CertificateError, messageOf } from '../errors.ts';
-import {
-  type Attempt,
-  type IssuePorts,
-  type IssueSettings,
-  obtain,
-  removeChallenges,
-} from './order.ts';
+import { type Attempt, type IssuePorts, type IssueSettings, removeChallenges } from './attempt.ts';
+import { obtain } from './order.ts';
 
 /** How an attempt ended. Every one of them is an answer to the task: what is to be tried again has a task of its own. */
 export type IssueOutcome = Readonly<

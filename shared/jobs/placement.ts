@@ -2,8 +2,7 @@ import { challengeName, zonesFor } from '../domain/challenge.ts';
 import type { SavedChallenge } from '../domain/record.ts';
 import { CertificateError, messageOf } from '../errors.ts';
 import type { Zone } from '../ports.ts';
-import type { Attempt } from './order.ts';
-import { pause } from './pause.ts';
+import { type Attempt, pause } from './attempt.ts';
 
 /** Where a name's TXT belongs: the end of its CNAME chain, in the zone that the world really asks. `owner` is without a last dot. */
 export type Placement = Readonly<{ challenge: string; owner: string; zone: Zone }>;

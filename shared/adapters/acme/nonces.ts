@@ -1,5 +1,5 @@
 /** One nonce for one signed request. `done` must be called once, with the nonce that the reply brought for the next. */
-export type Nonce = Readonly<{ value: string; done(next: string | undefined): void }>;
+type Nonce = Readonly<{ value: string; done(next: string | undefined): void }>;
 
 /** The anti-replay nonces of one CA (RFC 8555 section 6.5). Every reply to a signed request brings one, so hardly any has to be fetched. */
 export type Nonces = Readonly<{

@@ -15,13 +15,16 @@ export type RunningApiServer = Readonly<{
   ca: string;
   /** Bearer token of a cluster admin. */
   token: string;
-  /** Bearer token of a user without any right. */
+  /** Bearer token of a user who may get, list and watch everything. */
   readOnlyToken: string;
+  /** Bearer token of a user who may get and patch Secrets, and nothing else. */
+  patchOnlyToken: string;
   close(): Promise<void>;
 }>;
 
 const ADMIN_TOKEN = 'admin-token';
-const STRANGER_TOKEN = 'stranger-token';
+const READER_TOKEN = 'reader-token';
+const PATCHER_TOKEN = 'patcher-token';
 const READY_WITHIN_MS = 60_000;
 
 /**
@@ -41,14 +44,19 @@ export async function startKubeApiserver(): Promise<RunningApiServer> {
     await Promise.all(processes.reverse().map(({ stop }) => stop()));
     rmSync(folder, { recursive: true, force: true });
   };
-  const server = `https://127.0.0.1:${port}`;
+  const api = createApi(`https://127.0.0.1:${port}`, ca);
   try {
-    await ready(server, ca, processes);
+    await ready(api, processes);
+    await grant(api, 'reader', { resources: ['*'], verbs: ['get', 'list', 'watch'] });
+    await grant(api, 'patcher', { resources: ['secrets'], verbs: ['get', 'patch'] });
   } catch (error) {
     await close();
     throw error;
+  } finally {
+    await api.close();
   }
-  return { server, ca, token: ADMIN_TOKEN, readOnlyToken: STRANGER_TOKEN, close };
+  const tokens = { token: ADMIN_TOKEN, readOnlyToken: READER_TOKEN, patchOnlyToken: PATCHER_TOKEN };
+  return { server: api.server, ca, ...tokens, close };
 }
 
 function binary(name: string): string {
@@ -68,7 +76,7 @@ async function writeIdentity(folder: string): Promise<string> {
     'tls.key': identity.key,
     'ca.crt': identity.ca,
     'accounts.key': accounts.export({ type: 'pkcs8', format: 'pem' }).toString(),
-    'tokens.csv': `${ADMIN_TOKEN},admin,1,system:masters\n${STRANGER_TOKEN},stranger,2\n`,
+    'tokens.csv': `${ADMIN_TOKEN},admin,1,system:masters\n${READER_TOKEN},reader,2\n${PATCHER_TOKEN},patcher,3\n`,
   };
   for (const [name, text] of Object.entries(files))
     writeFileSync(join(folder, name), text, { mode: 0o600 });
@@ -125,27 +133,66 @@ function start(path: string, flags: readonly string[]): Part {
   };
 }
 
-async function ready(server: string, ca: string, parts: readonly Part[]): Promise<void> {
+type Api = Readonly<{
+  server: string;
+  /** The status of a request, undefined when nobody answered. */
+  send(
+    method: string,
+    path: string,
+    sent?: { body?: unknown; token?: string },
+  ): Promise<number | undefined>;
+  close(): Promise<void>;
+}>;
+
+function createApi(server: string, ca: string): Api {
   const dispatcher = new Agent({ connect: { ca } });
-  const headers = { authorization: `Bearer ${ADMIN_TOKEN}` };
-  const until = Date.now() + READY_WITHIN_MS;
-  try {
-    while (Date.now() < until) {
-      const dead = parts.find((part) => part.ended());
-      if (dead) throw new Error(`a part ended while starting: ${dead.said()}`);
-      const answer = await fetch(`${server}/readyz`, { dispatcher, headers }).catch(
+  return {
+    server,
+    async send(method, path, { body, token = ADMIN_TOKEN } = {}) {
+      const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+      const content = body === undefined ? {} : { body: JSON.stringify(body) };
+      const answer = await fetch(server + path, { method, dispatcher, headers, ...content }).catch(
         () => undefined,
       );
       await answer?.text();
-      if (answer?.ok) return;
-      await wait(100);
-    }
-  } finally {
-    await dispatcher.close();
+      return answer?.status;
+    },
+    close: () => dispatcher.close(),
+  };
+}
+
+async function ready(api: Api, parts: readonly Part[]): Promise<void> {
+  const isReady = async () => {
+    const dead = parts.find((part) => part.ended());
+    if (dead) throw new Error(`a part ended while starting: ${dead.said()}`);
+    return (await api.send('GET', '/readyz')) === 200;
+  };
+  await eventually(isReady, () => `kube-apiserver was not ready: ${parts[1]?.said()}`);
+}
+
+type Rule = Readonly<{ resources: readonly string[]; verbs: readonly string[] }>;
+
+async function grant(api: Api, user: string, rule: Rule): Promise<void> {
+  const rbac = '/apis/rbac.authorization.k8s.io/v1';
+  const metadata = { name: `test-${user}` };
+  const rules = [{ apiGroups: ['*'], ...rule }];
+  await api.send('POST', `${rbac}/clusterroles`, { body: { metadata, rules } });
+  const apiGroup = 'rbac.authorization.k8s.io';
+  const roleRef = { apiGroup, kind: 'ClusterRole', name: metadata.name };
+  const subjects = [{ apiGroup, kind: 'User', name: user }];
+  await api.send('POST', `${rbac}/clusterrolebindings`, { body: { metadata, roleRef, subjects } });
+  const probe = '/api/v1/namespaces/default/secrets/none';
+  const isGranted = async () => (await api.send('GET', probe, { token: `${user}-token` })) === 404;
+  await eventually(isGranted, () => `the rights of ${user} took no effect`);
+}
+
+async function eventually(holds: () => Promise<boolean>, failure: () => string): Promise<void> {
+  const until = Date.now() + READY_WITHIN_MS;
+  while (Date.now() < until) {
+    if (await holds()) return;
+    await wait(50);
   }
-  throw new Error(
-    `kube-apiserver was not ready in ${READY_WITHIN_MS / 1000} s: ${parts[1]?.said()}`,
-  );
+  throw new Error(failure());
 }
 
 /** Three ports that were free a moment ago, all different. */

@@ -1,0 +1,55 @@
+import { type Html, html } from './html.ts';
+import { day, moment, untilEnd } from './page-time.ts';
+import type { CertificateView } from './view.ts';
+
+const MOST_NAMES = 6;
+
+/** One certificate as a row. Each cell carries its column's title, for screens on which a row is a card. */
+export function certificateRow(view: CertificateView, now: Date): Html {
+  return html`<tr>
+<th scope="row">${names(view)}<small><code>${view.id}</code></small></th>
+<td data-label="Issuer"><span>${view.issuer}</span></td>
+<td data-label="State"><span class="state ${view.state}">${view.state}</span>${failure(view)}</td>
+<td data-label="Ends">${end(view, now)}</td>
+<td data-label="Version">${version(view)}</td>
+<td data-label="Delivery">${delivery(view)}</td>
+</tr>`;
+}
+
+function names({ names: all }: CertificateView): Html {
+  if (!all) return html`<span class="soft">too many names for its record</span>`;
+  const shown = all.slice(0, MOST_NAMES).map((name) => html`<div>${name}</div>`);
+  const more = all.length - shown.length;
+  return html`${shown}${more > 0 ? html`<small>and ${more} more</small>` : undefined}`;
+}
+
+function failure({ failure: last }: CertificateView): Html | undefined {
+  if (!last) return undefined;
+  const { code, message, count, retryAt } = last;
+  return html`<small class="bad">${code}: ${message}</small><small>failed ${count === 1 ? 'once' : `${count} times in a row`}, next attempt ${moment(retryAt)}</small>`;
+}
+
+function end({ notAfter, renewAt }: CertificateView, now: Date): Html {
+  if (!notAfter) return html`<span class="soft">not issued yet</span>`;
+  const words = untilEnd(notAfter, now);
+  const renewed = renewAt ? html`<small>renewed from ${day(renewAt)} on</small>` : undefined;
+  return html`<span class="nowrap ${words === 'expired' ? 'bad' : ''}">${words}</span><small>${day(notAfter)}</small>${renewed}`;
+}
+
+function version({ version: number, serial }: CertificateView): Html {
+  if (number === null || serial === null) return html`<span class="soft">none</span>`;
+  return html`<span>${number}</span><small>serial <code>${serial}</code></small>`;
+}
+
+function delivery({ delivered, version: newest, targets, askers }: CertificateView): Html {
+  if (newest === null) return html`<span class="soft">nothing to deliver</span>`;
+  if (!delivered && targets.length + askers.length === 0) return html`<span>stored only</span>`;
+  const problems = delivered?.failed.map(
+    (sentence) => html`<small class="bad">${sentence}</small>`,
+  );
+  const state =
+    delivered?.version === newest
+      ? html`<span>delivered</span><small>${moment(delivered.at)}</small>`
+      : html`<span>not yet delivered</span>`;
+  return html`${state}${problems}`;
+}

@@ -1,0 +1,58 @@
+import { z } from 'zod';
+import { CertificateError } from '../../shared/errors.ts';
+import type { ManualPorts } from '../../shared/jobs/manual.ts';
+import type { ApiPorts } from '../dependencies.ts';
+
+const lookSchema = z.array(
+  z.union([
+    z.object({ state: z.literal('current') }),
+    z.object({
+      state: z.literal('behind'),
+      reason: z.enum(['secret-missing', 'secret-outdated', 'secret-drifted']),
+      // JSON leaves out what is undefined.
+      serves: z
+        .string()
+        .optional()
+        .transform((id): string | undefined => id),
+    }),
+    z.object({
+      state: z.literal('refused'),
+      reason: z.enum(['secret-type', 'secret-foreign']),
+      message: z.string(),
+    }),
+    z.object({ state: z.literal('unreadable'), message: z.string() }),
+  ]),
+);
+
+const planSchema = z.looseObject({
+  certificates: z.array(z.unknown()),
+  refused: z.array(z.unknown()),
+  faults: z.array(z.unknown()),
+});
+
+/** A look at Secrets, through the reconcile function. */
+export function lookThrough({ askReconcile }: Pick<ApiPorts, 'askReconcile'>): ManualPorts['look'] {
+  return async (certificate, targets) => {
+    const answer = lookSchema.safeParse(await askReconcile('/look', { certificate, targets }));
+    if (!answer.success) throw strange('look');
+    return answer.data.map((standing) =>
+      standing.state === 'behind' ? { ...standing, serves: standing.serves } : standing,
+    );
+  };
+}
+
+/** The plan of this moment, as the reconcile function gives it. */
+export async function planThrough({
+  askReconcile,
+}: Pick<ApiPorts, 'askReconcile'>): Promise<unknown> {
+  const answer = planSchema.safeParse(await askReconcile('/plan', {}));
+  if (answer.success) return answer.data;
+  throw strange('plan');
+}
+
+// Reconcile acknowledges a permanent error, so a 200 may hold one.
+const strange = (what: string) =>
+  new CertificateError(
+    'cluster-unreachable',
+    `the reconcile function gives no ${what}; its log has the reason`,
+  );

@@ -1,0 +1,43 @@
+import { requireRole } from './access.ts';
+import { emptyBody, parsedBody } from './body.ts';
+import {
+  askForCertificate,
+  listCertificates,
+  readCertificate,
+  renewCertificate,
+} from './certificates.ts';
+import { PAGE_POLICY, statusPage } from './page.ts';
+import { planThrough } from './reconcile-answers.ts';
+import type { ApiCall, ApiReply, ApiRoute } from './router.ts';
+import { readings, statusDocument } from './status.ts';
+
+/** Everything the api answers, but for /health. */
+export const ROUTES: readonly ApiRoute[] = [
+  { method: 'GET', path: '/', handle: page },
+  { method: 'GET', path: '/v1/status', handle: status },
+  { method: 'GET', path: '/v1/plan', handle: plan },
+  { method: 'POST', path: '/v1/run', handle: run },
+  { method: 'GET', path: '/v1/certificates', handle: listCertificates },
+  { method: 'POST', path: '/v1/certificates', handle: askForCertificate },
+  { method: 'GET', path: '/v1/certificates/{id}', handle: readCertificate },
+  { method: 'POST', path: '/v1/certificates/{id}:renew', handle: renewCertificate },
+];
+
+async function page({ ports }: ApiCall): Promise<ApiReply> {
+  return { status: 200, html: statusPage(await readings(ports)), policy: PAGE_POLICY };
+}
+
+async function status({ ports }: ApiCall): Promise<ApiReply> {
+  return { status: 200, body: statusDocument(await readings(ports)) };
+}
+
+async function plan({ ports }: ApiCall): Promise<ApiReply> {
+  return { status: 200, body: await planThrough(ports) };
+}
+
+async function run({ request, caller, ports }: ApiCall): Promise<ApiReply> {
+  requireRole(caller, 'operator', 'start a run');
+  parsedBody(request, emptyBody);
+  await ports.schedule.run();
+  return { status: 202, body: { started: true } };
+}

@@ -1,0 +1,25 @@
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Bundle, bundleFunction, type FunctionName, foreignPackages } from './bundle.ts';
+import { packageFiles, zipped } from './package.ts';
+
+export type Deployable = Readonly<{ name: FunctionName; bundle: Bundle; zipBytes: number }>;
+
+/** Writes `<name>/` and `<name>.zip` below `out`. Throws, and writes nothing, when the bundle holds a package that its function must not have. */
+export async function buildDeployable(
+  root: string,
+  name: FunctionName,
+  out: string,
+): Promise<Deployable> {
+  const bundle = await bundleFunction(root, name);
+  const foreign = foreignPackages(name, bundle);
+  if (foreign.length > 0) throw new Error(`${name} must not hold ${foreign.join(', ')}`);
+  const files = { 'index.js': bundle.code, ...(await packageFiles(root, name)) };
+  const zip = zipped(files);
+  await rm(join(out, name), { recursive: true, force: true });
+  await mkdir(join(out, name), { recursive: true });
+  for (const [file, content] of Object.entries(files))
+    await writeFile(join(out, name, file), content);
+  await writeFile(join(out, `${name}.zip`), zip);
+  return { name, bundle, zipBytes: zip.length };
+}

@@ -1,0 +1,372 @@
+import type { CertificateAuthorityOptions } from '../shared/adapters/acme/certificate-authority.ts';
+import { createGoogleAuth, type GoogleAuth } from '../shared/adapters/google-auth.ts';
+import type { Identity } from '../shared/adapters/identity.ts';
+import { type Config, rulesOf } from '../shared/config.ts';
+import type { Rules } from '../shared/domain/request.ts';
+import { CertificateError } from '../shared/errors.ts';
+import type { IssuePorts, IssueSettings } from '../shared/jobs/attempt.ts';
+import type { ReconcilePorts } from '../shared/jobs/reconcile.ts';
+import type { SurveySettings } from '../shared/jobs/survey.ts';
+import type { SyncPorts, SyncSettings } from '../shared/jobs/sync.ts';
+import { createLog } from '../shared/log.ts';
+import type {
+  CertificateAuthorities,
+  CertificateAuthority,
+  CertificateRecords,
+  ClusterWriter,
+  IssueQueue,
+  Log,
+  Schedule,
+  Time,
+} from '../shared/ports.ts';
+
+/** What a function is made of: its ports are put together at the first request that needs them, and once. */
+type Function<Ports, Settings> = Readonly<{
+  log: Log;
+  project: string;
+  settings: Settings;
+  ports: () => Promise<Ports>;
+}>;
+
+export type ReconcileDependencies = Function<ReconcilePorts, SurveySettings>;
+export type IssueDependencies = Function<IssuePorts, IssueSettings>;
+export type SyncDependencies = Function<SyncPorts, SyncSettings>;
+export type ApiDependencies = Function<ApiPorts, ApiSettings>;
+
+/** What the api asks: its own memory and engines, and reconcile, which alone may look into clusters. */
+export type ApiPorts = Readonly<{
+  records: CertificateRecords;
+  queue: IssueQueue;
+  queueStates: () => Promise<readonly Readonly<{ issuer: string; queue: string; state: string }>[]>;
+  schedule: Schedule;
+  /** POSTs to the reconcile function in our own name and returns its JSON. Throws `cluster-unreachable` when it does not answer. */
+  askReconcile: (path: '/plan' | '/look', body: unknown) => Promise<unknown>;
+  /** Who an Authorization header stands for; undefined when it stands for nobody. */
+  identify: (authorization: string | undefined) => Promise<Identity | undefined>;
+  time: Time;
+}>;
+export type ApiSettings = Readonly<{ rules: Rules; access: Config['access'] }>;
+
+/** The seams that one machine has besides the configuration. */
+export type Surroundings = Readonly<{
+  log?: Log;
+  time?: Time;
+  /** Sees each request to a CA, to count them. */
+  onAcmeRequest?: NonNullable<CertificateAuthorityOptions['onRequest']>;
+}>;
+
+export function reconcileDependencies(
+  config: Config,
+  { log = createLog(), time = systemTime }: Surroundings = {},
+): ReconcileDependencies {
+  const rules = rulesOf(config);
+  return {
+    log,
+    project: config.project,
+    settings: { rules, zoneProjects: projectsOf(config) },
+    ports: once(async () => {
+      const auth = authOf(config);
+      const [readers, zones, secrets, queue, repairs] = await Promise.all([
+        clusters(config, auth),
+        zonesOf(config, auth),
+        secretsOf(config, auth),
+        queueOf(config, auth),
+        repairsOf(config, auth),
+      ]);
+      return {
+        readers,
+        zones,
+        records: secrets.records,
+        versions: secrets.versions,
+        queue,
+        repairs,
+        time,
+        log,
+      };
+    }),
+  };
+}
+
+export function issueDependencies(
+  config: Config,
+  { log = createLog(), time = systemTime, onAcmeRequest }: Surroundings = {},
+): IssueDependencies {
+  return {
+    log,
+    project: config.project,
+    settings: {
+      installation: config.installation,
+      zoneProjects: projectsOf(config),
+      settleMs: config.dns.settleSeconds * 1000,
+    },
+    ports: once(async () => {
+      const auth = authOf(config);
+      const [secrets, zones, queue, { createPki }, { createNameLookup }] = await Promise.all([
+        secretsOf(config, auth),
+        zonesOf(config, auth),
+        queueOf(config, auth),
+        import('../shared/adapters/x509.ts'),
+        import('../shared/adapters/dns-lookup.ts'),
+      ]);
+      const { records, versions, writer, vault } = secrets;
+      return {
+        records,
+        versions,
+        writer,
+        vault,
+        zones,
+        queue,
+        authorities: await authoritiesOf(config, {
+          vault,
+          now: time.now,
+          onRequest: onAcmeRequest,
+        }),
+        pki: createPki(),
+        lookup: createNameLookup({ resolver: config.dns.resolver, port: config.dns.port }),
+        time,
+        log,
+      };
+    }),
+  };
+}
+
+export function syncDependencies(
+  config: Config,
+  { log = createLog(), time = systemTime }: Surroundings = {},
+): SyncDependencies {
+  return {
+    log,
+    project: config.project,
+    settings: { rules: rulesOf(config), keepVersions: config.keepVersions },
+    ports: once(async () => {
+      const auth = authOf(config);
+      const [writers, secrets, { createPki }, { createHandshakes }] = await Promise.all([
+        clusters(config, auth),
+        secretsOf(config, auth),
+        import('../shared/adapters/x509.ts'),
+        import('../shared/adapters/handshake.ts'),
+      ]);
+      const { records, versions, reader } = secrets;
+      return {
+        writers,
+        records,
+        versions,
+        reader,
+        pki: createPki(),
+        handshakes: createHandshakes({ allow: config.handshake.allow }),
+        time,
+        log,
+      };
+    }),
+  };
+}
+
+export function apiDependencies(
+  config: Config,
+  { log = createLog(), time = systemTime }: Surroundings = {},
+): ApiDependencies {
+  return {
+    log,
+    project: config.project,
+    settings: { rules: rulesOf(config), access: config.access },
+    ports: once(async () => {
+      const auth = authOf(config);
+      const [secrets, queue, tasks, { createSchedule }, { createIdentityVerifier }] =
+        await Promise.all([
+          secretsOf(config, auth),
+          queueOf(config, auth),
+          import('../shared/adapters/cloud-tasks.ts'),
+          import('../shared/adapters/scheduler.ts'),
+          import('../shared/adapters/identity.ts'),
+        ]);
+      const { metadata, scheduler, tasks: endpoint } = config.endpoints;
+      return {
+        records: secrets.records,
+        queue,
+        queueStates: tasks.createQueueStates({ queues: queuesOf(config), auth, endpoint }),
+        schedule: createSchedule({ job: jobOf(config), auth, endpoint: scheduler }),
+        askReconcile: askerOf(config, auth),
+        identify: createIdentityVerifier({
+          audience: config.runtime.audience,
+          certificatesUrl: metadata && `${new URL(metadata).origin}/oauth2/v3/certs`,
+        }),
+        time,
+      };
+    }),
+  };
+}
+
+const systemTime: Time = {
+  now: () => new Date(),
+  sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+};
+
+const authOf = ({ endpoints }: Config) => createGoogleAuth({ metadata: endpoints.metadata });
+
+const projectsOf = ({ zones }: Config) => zones.map(({ project }) => project);
+
+const parentOf = ({ project, location }: Config) => `projects/${project}/locations/${location}`;
+
+/** Short names in the configuration stand for those of its own project and location. */
+const queuesOf = (config: Config) =>
+  Object.fromEntries(
+    Object.entries(config.runtime.queues).map(([issuer, queue]) => [
+      issuer,
+      queue.includes('/') ? queue : `${parentOf(config)}/queues/${queue}`,
+    ]),
+  );
+
+const jobOf = (config: Config) =>
+  config.runtime.schedulerJob.includes('/')
+    ? config.runtime.schedulerJob
+    : `${parentOf(config)}/jobs/${config.runtime.schedulerJob}`;
+
+async function secretsOf(config: Config, auth: GoogleAuth) {
+  const { createSecrets } = await import('../shared/adapters/secret-manager/secrets.ts');
+  const { project, installation, runtime, endpoints } = config;
+  return createSecrets({
+    project,
+    installation,
+    topic: runtime.topic,
+    auth,
+    endpoint: endpoints.secretManager,
+  });
+}
+
+async function zonesOf({ endpoints }: Config, auth: GoogleAuth) {
+  const { createZones } = await import('../shared/adapters/cloud-dns.ts');
+  return createZones({ authClient: auth.client, endpoint: endpoints.dns });
+}
+
+async function queueOf(config: Config, auth: GoogleAuth): Promise<IssueQueue> {
+  const { createIssueQueue } = await import('../shared/adapters/cloud-tasks.ts');
+  const { runtime, endpoints } = config;
+  return createIssueQueue({
+    queues: queuesOf(config),
+    url: runtime.issueUrl,
+    invoker: runtime.invoker,
+    auth,
+    endpoint: endpoints.tasks,
+  });
+}
+
+async function repairsOf({ runtime, endpoints }: Config, auth: GoogleAuth) {
+  const { createRepairMessages } = await import('../shared/adapters/pubsub.ts');
+  return createRepairMessages({ topic: runtime.topic, auth, endpoint: endpoints.pubsub });
+}
+
+/** The clusters by name. Where a cluster is and how it lets us in is found out at its first use; a failure is forgotten, so that the next use tries again. */
+async function clusters(
+  config: Config,
+  auth: GoogleAuth,
+): Promise<(cluster: string) => Promise<ClusterWriter>> {
+  const [{ createCluster }, { gkeAccess }, { parseKubeconfig }, { vault }] = await Promise.all([
+    import('../shared/adapters/kubernetes/cluster.ts'),
+    import('../shared/adapters/kubernetes/gke.ts'),
+    import('../shared/adapters/kubernetes/kubeconfig.ts'),
+    secretsOf(config, auth),
+  ]);
+  const access = async ({ name, gke, kubeconfigSecret = '' }: Config['clusters'][number]) => {
+    if (gke)
+      return gkeAccess({
+        cluster: gke,
+        endpoint: config.endpoints.container,
+        token: auth.accessToken,
+      });
+    const kubeconfig = await vault.read(kubeconfigSecret);
+    const origin = `secret ${kubeconfigSecret} of cluster ${name}`;
+    if (kubeconfig) return parseKubeconfig(kubeconfig.reveal(), origin);
+    throw new CertificateError(
+      'cluster-unreachable',
+      `${origin} is absent or has no enabled version; put the kubeconfig into it`,
+    );
+  };
+  const open = byName(async (name: string) => {
+    const cluster = config.clusters.find((candidate) => candidate.name === name);
+    if (!cluster)
+      throw new CertificateError(
+        'config-invalid',
+        `there is no cluster ${name} in the configuration`,
+      );
+    const { installation, optIn } = config;
+    return createCluster({
+      name,
+      installation,
+      annotations: [optIn.annotation],
+      access: await access(cluster),
+    });
+  });
+  return open;
+}
+
+async function authoritiesOf(
+  config: Config,
+  shared: Pick<CertificateAuthorityOptions, 'vault' | 'now' | 'onRequest'>,
+): Promise<CertificateAuthorities> {
+  const { createCertificateAuthority } = await import(
+    '../shared/adapters/acme/certificate-authority.ts'
+  );
+  const open = new Map<string, CertificateAuthority>();
+  return (name) => {
+    const known = open.get(name);
+    if (known) return known;
+    const issuer = config.issuers[name];
+    if (!issuer)
+      throw new CertificateError(
+        'config-invalid',
+        `there is no issuer ${name} in the configuration`,
+      );
+    const authority = createCertificateAuthority({
+      ...shared,
+      issuer: { name, directory: issuer.directory, contact: issuer.contact },
+      accountSecret: `${config.installation}-account-${name}`,
+      tlsCa: issuer.caCertificate,
+      userAgent: 'certherd/0.1',
+    });
+    open.set(name, authority);
+    return authority;
+  };
+}
+
+const RECONCILE_LIMIT_MS = 60_000;
+
+function askerOf({ runtime }: Config, auth: GoogleAuth): ApiPorts['askReconcile'] {
+  return async (path, body) => {
+    try {
+      const token = await auth.identityToken(runtime.reconcileUrl);
+      const response = await fetch(`${runtime.reconcileUrl.replace(/\/$/, '')}${path}`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+        redirect: 'error',
+        signal: AbortSignal.timeout(RECONCILE_LIMIT_MS),
+      });
+      if (!response.ok) throw new Error(`it answers ${response.status}`);
+      return await response.json();
+    } catch (cause) {
+      throw new CertificateError(
+        'cluster-unreachable',
+        'the reconcile function gives no answer; look at its log, and whether the api may invoke it',
+        { cause },
+      );
+    }
+  };
+}
+
+/** The result of the first call, for all calls; a failure is forgotten, so that the next call tries again. */
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  const made = byName(make);
+  return () => made('');
+}
+
+function byName<T>(make: (name: string) => Promise<T>): (name: string) => Promise<T> {
+  const made = new Map<string, Promise<T>>();
+  return (name) => {
+    const known = made.get(name);
+    if (known) return known;
+    const making = make(name);
+    made.set(name, making);
+    making.catch(() => made.delete(name));
+    return making;
+  };
+}

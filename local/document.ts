@@ -1,0 +1,105 @@
+import { readFileSync } from 'node:fs';
+import { isIPv4 } from 'node:net';
+import { parseDocument } from 'yaml';
+
+/** A configuration document before it is checked. */
+export type RawDocument = Readonly<Record<string, unknown>>;
+
+/** Reads a YAML or JSON document. Throws sentences that name the line. */
+export function readDocument(path: string): RawDocument {
+  const document = parseDocument(readFileSync(path, 'utf8'));
+  if (document.errors.length > 0)
+    throw new Error(
+      document.errors.map(({ message }) => `${path}: ${message.split('\n')[0]}`).join('\n'),
+    );
+  const value: unknown = document.toJS();
+  if (isObject(value)) return value;
+  throw new Error(
+    `${path}: the document must be a mapping with the keys project, issuers and clusters`,
+  );
+}
+
+const isObject = (value: unknown): value is RawDocument =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** The embedded parts as the document's own keys name them; a value that the document has wins. */
+export type EmbeddedValues = Readonly<{
+  dns: RawDocument;
+  runtime: RawDocument;
+  endpoints: RawDocument;
+  handshake: RawDocument;
+  admin: string;
+  /** For every issuer: where the CA is, and the root of its TLS. */
+  issuer: Readonly<{ directory: string; caCertificate?: string }>;
+  /** Clusters that are reached otherwise than the document says: embedded ones without a way, and real ones. */
+  kubeconfigSecrets: ReadonlyMap<string, string>;
+}>;
+
+/** The document as the embedded system runs it. Faults in what a person wrote stay where they are, to be reported. */
+export function embeddedDocument(document: RawDocument, values: EmbeddedValues): RawDocument {
+  return {
+    ...document,
+    issuers: mapped(document.issuers, (issuer) =>
+      isObject(issuer) ? { ...issuer, ...values.issuer } : issuer,
+    ),
+    clusters: Array.isArray(document.clusters)
+      ? document.clusters.map((cluster) => reached(cluster, values))
+      : document.clusters,
+    dns: merged(values.dns, document.dns),
+    runtime: merged(values.runtime, document.runtime),
+    endpoints: merged(values.endpoints, document.endpoints),
+    handshake: merged(values.handshake, document.handshake),
+    access: withAdmin(document.access, values.admin),
+  };
+}
+
+function reached(cluster: unknown, { kubeconfigSecrets }: EmbeddedValues): unknown {
+  const secret =
+    isObject(cluster) && typeof cluster.name === 'string'
+      ? kubeconfigSecrets.get(cluster.name)
+      : undefined;
+  if (!isObject(cluster) || secret === undefined) return cluster;
+  const { gke: _, ...rest } = cluster;
+  return { ...rest, kubeconfigSecret: secret };
+}
+
+const mapped = (value: unknown, change: (value: unknown) => unknown): unknown =>
+  isObject(value)
+    ? Object.fromEntries(Object.entries(value).map(([key, item]) => [key, change(item)]))
+    : value;
+
+const merged = (embedded: RawDocument, written: unknown): unknown =>
+  written === undefined ? embedded : isObject(written) ? { ...embedded, ...written } : written;
+
+function withAdmin(access: unknown, admin: string): unknown {
+  if (access === undefined) return { admins: [admin] };
+  if (!isObject(access)) return access;
+  const { admins = [] } = access;
+  return Array.isArray(admins) ? { ...access, admins: [...admins, admin] } : access;
+}
+
+/** What in the document would make the embedded system leave this machine. */
+export function loopbackFaults(document: RawDocument): readonly string[] {
+  const urls = ['endpoints', 'runtime'].flatMap((section) => {
+    const values = document[section];
+    if (!isObject(values)) return [];
+    return Object.entries(values).flatMap(([key, value]) =>
+      typeof value === 'string' && /^https?:/.test(value) && !isLoopbackUrl(value)
+        ? [
+            `${section}.${key}: npm start stays on this machine; leave it out, or give a loopback URL`,
+          ]
+        : [],
+    );
+  });
+  const resolver = isObject(document.dns) ? document.dns.resolver : undefined;
+  if (typeof resolver !== 'string' || isLoopbackHost(resolver.replace(/:\d+$/, ''))) return urls;
+  return [
+    ...urls,
+    'dns.resolver: npm start stays on this machine; leave it out, or give a loopback address',
+  ];
+}
+
+const isLoopbackUrl = (text: string) => isLoopbackHost(URL.parse(text)?.hostname ?? '');
+
+const isLoopbackHost = (host: string) =>
+  host === 'localhost' || (isIPv4(host) && host.startsWith('127.'));

@@ -1,0 +1,93 @@
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type ServerResponse,
+} from 'node:http';
+import { listenOnLoopback, type RunningApi } from './google-api.ts';
+
+const COOKIE = 'certherd';
+const IDENTITY = '/computeMetadata/v1/instance/service-accounts/default/identity';
+
+export type DoorOptions = Readonly<{
+  api: RequestListener;
+  port: number;
+  /** An ID token of the person at this machine, for an audience. */
+  identityToken: (audience: string) => Promise<string>;
+  audience: string;
+}>;
+
+export type Door = RunningApi & Readonly<{ loginUrl: string }>;
+
+/**
+ * The way in on one machine. Whoever has the one-time link gets a cookie, which stands for the person's ID token; the command line
+ * asks for that token as it would ask a metadata server. The api behind it verifies the token in every case.
+ */
+export async function openDoor({ api, port, identityToken, audience }: DoorOptions): Promise<Door> {
+  const session = randomBytes(24).toString('base64url');
+  let code: string | undefined = randomBytes(24).toString('base64url');
+  const link = code;
+  let hosts: readonly string[] = [];
+  const enter = async (request: IncomingMessage, response: ServerResponse) => {
+    const url = new URL(request.url ?? '/', 'http://localhost');
+    // A page of another site can make a name of its own lead here (DNS rebinding); its requests still carry that name.
+    if (!hosts.includes(request.headers.host ?? ''))
+      return refuse(response, 421, 'This address serves 127.0.0.1 and localhost only.');
+    if (url.pathname === '/login') {
+      if (!isSame(url.searchParams.get('code'), code))
+        return refuse(response, 403, 'The link was used already; start again for a new one.');
+      code = undefined;
+      const cookie = `${COOKIE}=${session}; HttpOnly; SameSite=Strict; Path=/`;
+      return void response
+        .writeHead(303, { 'set-cookie': cookie, location: '/', 'cache-control': 'no-store' })
+        .end();
+    }
+    if (url.pathname === IDENTITY)
+      return metadata(request, response, () =>
+        identityToken(url.searchParams.get('audience') ?? ''),
+      );
+    // The cookie reads; whatever changes something needs the token itself, which no foreign page can send.
+    if (
+      request.method === 'GET' &&
+      !request.headers.authorization &&
+      isSame(cookieOf(request), session)
+    )
+      request.headers.authorization = `Bearer ${await identityToken(audience)}`;
+    api(request, response);
+  };
+  const server = createServer((request, response) => void enter(request, response));
+  const running = await listenOnLoopback(server, port);
+  hosts = [`127.0.0.1:${running.port}`, `localhost:${running.port}`];
+  return { ...running, loginUrl: `${running.url}/login?code=${link}` };
+}
+
+async function metadata(
+  request: IncomingMessage,
+  response: ServerResponse,
+  token: () => Promise<string>,
+): Promise<void> {
+  if (request.headers['metadata-flavor'] !== 'Google')
+    return refuse(response, 403, 'Missing Metadata-Flavor: Google header.');
+  response
+    .writeHead(200, {
+      'metadata-flavor': 'Google',
+      'content-type': 'application/text',
+      'cache-control': 'no-store',
+    })
+    .end(await token());
+}
+
+function refuse(response: ServerResponse, status: number, sentence: string): void {
+  response
+    .writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' })
+    .end(`${sentence}\n`);
+}
+
+const cookieOf = ({ headers }: IncomingMessage) =>
+  new RegExp(`(?:^|; )${COOKIE}=([^;]+)`).exec(headers.cookie ?? '')?.[1] ?? null;
+
+function isSame(given: string | null, expected: string | undefined): boolean {
+  if (given === null || expected === undefined || given.length !== expected.length) return false;
+  return timingSafeEqual(Buffer.from(given), Buffer.from(expected));
+}

@@ -1,0 +1,28 @@
+import type { LogEntry } from '../shared/log.ts';
+
+/** What happened in this run, as the functions logged it. */
+export type Journal = Readonly<{
+  write: (entry: LogEntry) => void;
+  wasIssued: (certificate: string) => boolean;
+  wasWritten: (target: string) => boolean;
+  orders: () => number;
+}>;
+
+/** Remembers the lines that the final report asks about, and passes every line on. */
+export function createJournal(pass: (entry: LogEntry) => void): Journal {
+  const issued = new Set<unknown>();
+  const written = new Set<string>();
+  let orders = 0;
+  return {
+    write(entry) {
+      if (entry.message === 'certificate issued') issued.add(entry.certificate);
+      if (entry.message === 'secret written')
+        written.add(`${entry.cluster}/${entry.namespace}/${entry.secret}`);
+      if (entry.message === 'order placed') orders += 1;
+      pass(entry);
+    },
+    wasIssued: (certificate) => issued.has(certificate),
+    wasWritten: (target) => written.has(target),
+    orders: () => orders,
+  };
+}

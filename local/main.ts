@@ -1,0 +1,148 @@
+import { fileURLToPath } from 'node:url';
+import { reconcileDependencies } from '../functions/dependencies.ts';
+import { messageOf } from '../shared/errors.ts';
+import { createLog, type LogEntry } from '../shared/log.ts';
+import { readDocument } from './document.ts';
+import { frontText, startFronts } from './fronts.ts';
+import { createJournal } from './journal.ts';
+import { createKeeper, type Keeper } from './keeper.ts';
+import { applyManifests, loadManifests } from './kubernetes/manifests.ts';
+import { parseOptions, type StartOptions } from './options.ts';
+import { type Report, reported } from './report.ts';
+import { settled } from './settling.ts';
+import { ConfigurationFaults, type ExampleRecord } from './setup.ts';
+import { type System, startSystem } from './system.ts';
+import { progressLine, reportText } from './table.ts';
+
+const EXAMPLE = fileURLToPath(new URL('examples/mybinder/', import.meta.url));
+
+async function main(options: StartOptions): Promise<number> {
+  const keeper = createKeeper(options.state);
+  try {
+    return await run(options, keeper);
+  } finally {
+    await keeper.close();
+  }
+}
+
+async function run(options: StartOptions, keeper: Keeper): Promise<number> {
+  const say = (text: string) => (options.json ? process.stderr : process.stdout).write(`${text}\n`);
+  const journal = createJournal((entry) => shown(entry, options));
+  const log = createLog(journal.write);
+  const acme = { signedRequests: 0, requests: 0 };
+  const onAcmeRequest = ({ signed }: Readonly<{ signed: boolean }>) => {
+    acme.requests += 1;
+    if (signed) acme.signedRequests += 1;
+  };
+  const system = await startSystem({
+    ...startingPoint(options),
+    keeper,
+    surroundings: { log, onAcmeRequest },
+  });
+  if (options.state !== undefined)
+    say(`State, private keys included, is kept in ${options.state}: for development only.`);
+  await voidLeases(system);
+  const fronts = await startFronts(system.clusters, options.front, keeper, log);
+  if (!options.json) for (const [name, front] of fronts) say(frontText(name, front));
+  const loaded = await loadAll(system, options);
+  await system.tick();
+  await settled(system.services);
+  await Promise.allSettled([...fronts.values()].map((front) => front.settled(10_000)));
+  const report = await reported({
+    system,
+    journal,
+    fronted: new Set(fronts.keys()),
+    loaded,
+    acme,
+  });
+  if (options.json) process.stdout.write(`${JSON.stringify(report, undefined, 2)}\n`);
+  else say(reportText(report));
+  if (options.once) return report.ok ? 0 : 1;
+  say(
+    `\nAPI and status page: ${system.door.url}\nLog in once with:    ${system.door.loginUrl}\nThe next tick is at 17 minutes past the hour; Ctrl-C ends.`,
+  );
+  await interrupted();
+  return 0;
+}
+
+function shown(entry: LogEntry, { json }: StartOptions): void {
+  if (json) process.stderr.write(`${JSON.stringify(entry)}\n`);
+  else if (entry.severity !== 'DEBUG') process.stdout.write(`${progressLine(entry)}\n`);
+}
+
+/** What the options name; without a configuration the example's. */
+function startingPoint(options: StartOptions) {
+  const { config, acmeDirectory, acmeCa, dnsPort, port, record, zone } = options;
+  const example =
+    config === undefined ? readDocument(`${EXAMPLE}zones.yaml`) : { zones: [], records: [] };
+  return {
+    document: readDocument(config ?? `${EXAMPLE}certherd.yaml`),
+    zones: [...(example.zones as readonly string[]), ...zone],
+    records: example.records as readonly ExampleRecord[],
+    realClusters: new Map(options.cluster),
+    acme: acmeDirectory === undefined ? undefined : { directory: acmeDirectory, caFile: acmeCa },
+    dnsPort,
+    port,
+    record,
+  };
+}
+
+type Loaded = Readonly<Pick<Report, 'faults' | 'refused'>>;
+
+/** Loads the manifests into the embedded clusters; what does not parse or is refused is said, and the rest is loaded. */
+async function loadAll(
+  system: System,
+  { config, manifests, cluster }: StartOptions,
+): Promise<Loaded> {
+  const real = new Set(cluster.map(([name]) => name));
+  const given: StartOptions['manifests'] =
+    config === undefined && manifests.length === 0
+      ? ['prod', 'ovh']
+          .filter((name) => !real.has(name))
+          .map((name) => [name, `${EXAMPLE}manifests/${name}`])
+      : manifests;
+  const loaded = await Promise.all(given.map(([name, folder]) => loadInto(system, name, folder)));
+  return {
+    faults: loaded.flatMap(({ faults }) => faults),
+    refused: loaded.flatMap(({ refused }) => refused),
+  };
+}
+
+async function loadInto(system: System, cluster: string, folder: string): Promise<Loaded> {
+  const admin = system.clusters.find(({ name }) => name === cluster)?.admin;
+  if (!admin)
+    throw new ConfigurationFaults([
+      `--manifests ${cluster}=…: the configuration has no cluster ${cluster}`,
+    ]);
+  const { objects, faults } = loadManifests(folder);
+  const refused = await applyManifests(objects, admin);
+  return {
+    faults: faults.map(({ file, line, message }) => ({ resource: `${file}:${line}`, message })),
+    refused: refused.faults.map((refusal) => ({ cluster, ...refusal, reason: 'manifest-refused' })),
+  };
+}
+
+// The process that held them is gone: there is one process at a time on a state folder.
+async function voidLeases({ configOf }: System): Promise<void> {
+  const { records } = await reconcileDependencies(configOf('reconcile')).ports();
+  const stored = await records.list(() => {});
+  for (const { id, record } of stored)
+    if (record.lease) await records.update(id, (latest) => ({ ...latest, lease: undefined }));
+}
+
+const interrupted = () =>
+  new Promise<void>((resolve) => {
+    process.once('SIGINT', resolve);
+    process.once('SIGTERM', resolve);
+  });
+
+const options = parseOptions(process.argv.slice(2));
+try {
+  process.exitCode = await main(options);
+} catch (error) {
+  const isConfiguration = error instanceof ConfigurationFaults;
+  const sentences = isConfiguration ? error.faults : [messageOf(error)];
+  process.stderr.write(`${sentences.map((sentence) => `certherd: ${sentence}`).join('\n')}\n`);
+  process.exitCode = isConfiguration ? 2 : 1;
+}
+process.exit();

@@ -1,0 +1,150 @@
+import { readFileSync } from 'node:fs';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { parseName } from '../shared/domain/names.ts';
+
+/** What `npm start` was asked to do. A pair is `[cluster, path]`. */
+export type StartOptions = Readonly<{
+  once: boolean;
+  json: boolean;
+  config: string | undefined;
+  manifests: readonly Pair[];
+  cluster: readonly Pair[];
+  zone: readonly string[];
+  acmeDirectory: string | undefined;
+  acmeCa: string | undefined;
+  dnsPort: number;
+  port: number;
+  state: string | undefined;
+  front: 'auto' | 'nginx' | 'node' | 'none' | undefined;
+  record: string | undefined;
+}>;
+
+type Pair = readonly [string, string];
+
+/** Parses the command line. Wrong use prints one sentence on stderr and exits 2, `--help` exits 0. */
+export function parseOptions(argv: readonly string[]): StartOptions {
+  const command = program();
+  command.parse([...argv], { from: 'user' });
+  const options = command.opts<StartOptions>();
+  const fault = combinationFault(options);
+  if (fault) command.error(`error: ${fault}`, { exitCode: 2 });
+  return options;
+}
+
+const OPTIONS: readonly Option[] = [
+  flag(
+    '--once',
+    'stop when the first run has settled; exit 0 only if everything asked for is served',
+  ),
+  flag('--json', 'one JSON document on stdout at the end (with --once), every log line on stderr'),
+  new Option('--config <file>', "the configuration document; without it the example's").argParser(
+    readable,
+  ),
+  repeated(
+    '--manifests <cluster=dir>',
+    'YAML manifests for the embedded API server of that cluster',
+    pair,
+  ),
+  repeated(
+    '--cluster <cluster=kubeconfig>',
+    'a real API server in place of the embedded one',
+    pair,
+  ),
+  repeated('--zone <name>', 'a public zone in the embedded Cloud DNS', zoneName),
+  new Option('--acme-directory <url>', 'that ACME server for every issuer').argParser(httpsUrl),
+  new Option('--acme-ca <file>', "PEM of the root of that server's own TLS certificate").argParser(
+    readable,
+  ),
+  new Option('--dns-port <n>', 'where the embedded DNS answers, UDP and TCP (0: a free port)')
+    .argParser(port)
+    .default(0),
+  new Option('--port <n>', 'API and status page (0: a free port)').argParser(port).default(8080),
+  new Option(
+    '--state <dir>',
+    "keep the embedded services' state there, keys included; for development only",
+  ),
+  new Option(
+    '--front <kind>',
+    'who serves the Secrets (default: auto; none for --cluster)',
+  ).choices(['auto', 'nginx', 'node', 'none']),
+  new Option(
+    '--record <file>',
+    'every call to the embedded Google APIs, one JSON line each, without secrets',
+  ),
+];
+
+function program(): Command {
+  const command = new Command('npm start --')
+    .description(
+      'The whole system on this machine, on embedded parts: from Ingresses to certificates that a front serves.',
+    )
+    .allowExcessArguments(false)
+    .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+  for (const option of OPTIONS) command.addOption(option);
+  return command;
+}
+
+function flag(name: string, description: string): Option {
+  return new Option(name, description).default(false);
+}
+
+function combinationFault({
+  json,
+  once,
+  config,
+  zone,
+  acmeCa,
+  acmeDirectory,
+  cluster,
+  manifests,
+}: StartOptions): string | undefined {
+  if (json && !once) return '--json needs --once: a document is printed at the end of a run';
+  if (config !== undefined && zone.length === 0)
+    return '--config needs --zone: name each zone that the embedded Cloud DNS is to hold';
+  if (acmeCa !== undefined && acmeDirectory === undefined)
+    return '--acme-ca needs --acme-directory';
+  const both = manifests.find(([name]) => cluster.some(([other]) => other === name));
+  return (
+    both &&
+    `--manifests ${both[0]}=… and --cluster ${both[0]}=… exclude each other: apply the manifests to the real cluster with kubectl`
+  );
+}
+
+function repeated<T>(flags: string, description: string, parse: (text: string) => T): Option {
+  return new Option(flags, `${description}; repeatable`)
+    .default([], 'none')
+    .argParser((text: string, previous: readonly T[]) => [...previous, parse(text)]);
+}
+
+function pair(text: string): Pair {
+  const [, name, path] = /^([^=]+)=(.+)$/.exec(text) ?? [];
+  if (name === undefined || path === undefined) throw new InvalidArgumentError('Write NAME=PATH.');
+  return [name, path];
+}
+
+function zoneName(text: string): string {
+  const parsed = parseName(text);
+  if ('problem' in parsed) throw new InvalidArgumentError(`It ${parsed.problem}.`);
+  return parsed.name;
+}
+
+function port(text: string): number {
+  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535)
+    throw new InvalidArgumentError('Give a port from 0 to 65535.');
+  return Number(text);
+}
+
+function httpsUrl(text: string): string {
+  if (URL.parse(text)?.protocol !== 'https:')
+    throw new InvalidArgumentError('Give an https:// URL.');
+  return text;
+}
+
+function readable(path: string): string {
+  try {
+    readFileSync(path);
+    return path;
+  } catch (error) {
+    throw new InvalidArgumentError(`It cannot be read (${(error as NodeJS.ErrnoException).code}).`);
+  }
+}

@@ -1,0 +1,166 @@
+import { apiFunction } from '../functions/api.ts';
+import {
+  apiDependencies,
+  issueDependencies,
+  reconcileDependencies,
+  type Surroundings,
+  syncDependencies,
+} from '../functions/dependencies.ts';
+import { issueFunction } from '../functions/issue.ts';
+import { reconcileFunction } from '../functions/reconcile.ts';
+import { syncFunction } from '../functions/sync.ts';
+import type { Config } from '../shared/config.ts';
+import { accountsOf, LOCAL_PERSON, type Role } from './accounts.ts';
+import { type AcmeCa, startAcmeCa } from './acme-ca/acme-ca.ts';
+import { systemClock } from './clock.ts';
+import { googleVerifier, requireInvoker } from './cloud-run.ts';
+import { type LocalCluster, startClusters } from './clusters.ts';
+import { startContainer } from './container.ts';
+import type { RawDocument } from './document.ts';
+import { type Door, openDoor } from './door.ts';
+import { openFunctionsHost, underFramework } from './functions.ts';
+import type { Keeper } from './keeper.ts';
+import { createProvision } from './provision.ts';
+import { createRecorder } from './recorder.ts';
+import { roleOf } from './rights.ts';
+import { type Services, startServices } from './services.ts';
+import { ConfigurationFaults, checkedConfig, type Parts, provisionAll } from './setup.ts';
+
+export type SystemOptions = Pick<Parts, 'document' | 'zones' | 'records' | 'acme'> &
+  Readonly<{
+    /** Real clusters: name and path of the kubeconfig. */
+    realClusters: ReadonlyMap<string, string>;
+    dnsPort: number;
+    port: number;
+    record: string | undefined;
+    keeper: Keeper;
+    surroundings: Surroundings;
+  }>;
+
+/** The whole system, running. */
+export type System = Readonly<{
+  config: Config;
+  services: Services;
+  clusters: readonly LocalCluster[];
+  ca: AcmeCa | undefined;
+  door: Door;
+  /** The configuration as one of the functions has it: with its own account. */
+  configOf: (role: Role) => Config;
+  /** Runs the Scheduler job. Resolves when the job is started. */
+  tick: () => Promise<void>;
+}>;
+
+/** Starts every part that the options do not replace, makes in them what Terraform would make, and opens the door. Throws ConfigurationFaults. */
+export async function startSystem(options: SystemOptions): Promise<System> {
+  const parts = await startParts(options);
+  const { services, accounts, project, clusters, ca } = parts;
+  const config = checkedConfig(parts);
+  const provision = createProvision(() => services.metadata.accessToken(accounts.operator));
+  await provisionAll(provision, config, parts);
+  const configOf = (role: Role): Config => ({
+    ...config,
+    endpoints: { ...config.endpoints, metadata: services.metadata.urlFor(accounts[role]) },
+  });
+  serveFunctions(parts, configOf, options.surroundings);
+  const door = await openDoor({
+    api: underFramework('api', apiFunction(apiDependencies(configOf('api'), options.surroundings))),
+    port: options.port,
+    identityToken: (audience) => services.metadata.identityToken(LOCAL_PERSON, audience),
+    audience: config.runtime.audience,
+  });
+  options.keeper.onClose(door.close);
+  const job = `projects/${project}/locations/${config.location}/jobs/${config.runtime.schedulerJob}`;
+  const tick = () => provision('POST', `${services.scheduler.url}/v1/${job}:run`, {});
+  return { config, services, clusters, ca, door, configOf, tick };
+}
+
+type Started = Parts & Readonly<{ host: Awaited<ReturnType<typeof openFunctionsHost>> }>;
+
+async function startParts(options: SystemOptions): Promise<Started> {
+  const { document, keeper, realClusters } = options;
+  const project =
+    typeof document.project === 'string' && document.project !== '' ? document.project : 'local';
+  const accounts = accountsOf(project);
+  const recorder = options.record === undefined ? undefined : createRecorder(options.record);
+  const services = await startServices({
+    project,
+    accounts,
+    keeper,
+    recorder,
+    dnsPort: options.dnsPort,
+  });
+  const { metadata, dns, before } = services;
+  keeper.keepPort('dns', dns.dnsPort);
+  const role = roleOf(accounts, metadata.accountOf);
+  const clusters = await startClusters(
+    clusterEntries(document, realClusters),
+    realClusters,
+    keeper,
+    role,
+  );
+  const gke = clusters.flatMap((cluster) => cluster.gke ?? []);
+  const container = await keeper.start('container', ({ port }) =>
+    startContainer({ clusters: gke, authenticate: metadata.accountOf, recorder, before, port }),
+  );
+  const ca = options.acme ? undefined : await startCa(keeper, dns.dnsPort);
+  const host = await keeper.start('functions', ({ port }) => openFunctionsHost(port));
+  const urls = { containerUrl: container.url, functionsUrl: host.url };
+  return { ...options, ...urls, project, accounts, services, clusters, ca, host };
+}
+
+const startCa = (keeper: Keeper, port: number) =>
+  keeper.start('acme-ca', async (kept) => {
+    const ca = await startAcmeCa({
+      ...kept,
+      clock: systemClock,
+      dnsServer: { address: '127.0.0.1', port },
+    });
+    return { ...ca, url: ca.directoryUrl };
+  });
+
+type ClusterEntry = Readonly<{ name: string }> & RawDocument;
+
+function clusterEntries(
+  { clusters }: RawDocument,
+  real: ReadonlyMap<string, string>,
+): readonly ClusterEntry[] {
+  const entries = (Array.isArray(clusters) ? clusters : []).filter(
+    (entry): entry is ClusterEntry =>
+      typeof entry === 'object' && entry !== null && typeof entry.name === 'string',
+  );
+  const stranger = [...real.keys()].find((name) => !entries.some((entry) => entry.name === name));
+  if (stranger === undefined) return entries;
+  throw new ConfigurationFaults([
+    `--cluster ${stranger}=…: the configuration has no cluster ${stranger}`,
+  ]);
+}
+
+function serveFunctions(
+  { host, accounts, services }: Started,
+  configOf: System['configOf'],
+  surroundings: Surroundings,
+): void {
+  const verify = googleVerifier(services.metadata.pemCertificatesUrl);
+  const functions = [
+    [
+      'reconcile',
+      reconcileFunction(reconcileDependencies(configOf('reconcile'), surroundings)),
+      [accounts.scheduler, accounts.api],
+    ],
+    [
+      'issue',
+      issueFunction(issueDependencies(configOf('issue'), surroundings)),
+      [accounts.invoker],
+    ],
+    ['sync', syncFunction(syncDependencies(configOf('sync'), surroundings)), [accounts.pusher]],
+  ] as const;
+  for (const [name, handler, invokers] of functions)
+    host.serve(
+      name,
+      requireInvoker(underFramework(name, handler), {
+        invokers,
+        audiences: [`${host.url}/${name}`],
+        verify,
+      }),
+    );
+}

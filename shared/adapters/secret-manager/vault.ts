@@ -1,0 +1,79 @@
+import type { KeyVault } from '../../ports.ts';
+import { Sensitive } from '../../sensitive.ts';
+import { absent, attempted, REPEATABLE, STATUS, statusOf, translated } from '../google-client.ts';
+import { type SecretManagerApi, type SecretsOptions, secretName, storeAttempt } from './api.ts';
+import { accessVersion, addVersion, destroyVersion, listVersions } from './versions.ts';
+
+/** Account keys and pending keys, each in a secret of its own that no topic is told of. */
+export function createKeyVault(options: SecretsOptions): KeyVault {
+  const { api } = options;
+  return {
+    read: (name) => read(api, secretName(api.project, name)).catch(absent),
+    write: (name, kind, value) => write(options, name, { kind, value }),
+    destroy: (name) => destroyAll(api, secretName(api.project, name)),
+  };
+}
+
+async function read(api: SecretManagerApi, secret: string): Promise<Sensitive | undefined> {
+  const attempt = storeAttempt('list the versions of', 'versions.list', api.project);
+  const client = await api.client();
+  const [versions] = await attempted(secret, attempt, () =>
+    client.listSecretVersions(
+      { parent: secret, filter: 'state:ENABLED', pageSize: 1 },
+      { ...REPEATABLE, autoPaginate: false },
+    ),
+  );
+  const newest = versions[0]?.name;
+  // `latest` would be the newest version even when it is disabled.
+  return newest ? new Sensitive(await accessVersion(api, newest)) : undefined;
+}
+
+type Written = Readonly<{ kind: Parameters<KeyVault['write']>[1]; value: Sensitive }>;
+
+async function write(
+  options: SecretsOptions,
+  name: string,
+  { kind, value }: Written,
+): Promise<void> {
+  const { api } = options;
+  const secret = secretName(api.project, name);
+  // The same value twice does no harm, so a lost reply is simply sent again.
+  const add = () => addVersion(api, secret, { value, calls: REPEATABLE });
+  try {
+    await add().catch(async (error) => {
+      if (statusOf(error) !== STATUS.NOT_FOUND) throw error;
+      await create(options, name, kind);
+      await add();
+    });
+  } catch (error) {
+    throw translated(error, secret, storeAttempt('add a version to', 'versions.add', api.project));
+  }
+}
+
+async function create(
+  { api, installation }: SecretsOptions,
+  name: string,
+  kind: Written['kind'],
+): Promise<void> {
+  const client = await api.client();
+  const secret = {
+    replication: { automatic: {} },
+    labels: { [`certherd-${kind}`]: installation },
+  };
+  try {
+    const parent = `projects/${api.project}`;
+    await client.createSecret({ parent, secretId: name, secret }, REPEATABLE);
+  } catch (error) {
+    if (statusOf(error) === STATUS.ALREADY_EXISTS) return;
+    const attempt = storeAttempt('create', 'secrets.create', api.project);
+    throw translated(error, secretName(api.project, name), attempt);
+  }
+}
+
+async function destroyAll(api: SecretManagerApi, secret: string): Promise<void> {
+  const versions = (await listVersions(api, secret).catch(absent)) ?? [];
+  const readable = versions.filter(({ state }) => state !== 'destroyed');
+  await Promise.all(
+    readable.map(({ number }) => destroyVersion(api, `${secret}/versions/${number}`)),
+  );
+}

@@ -1,0 +1,178 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { protos } from '@google-cloud/secret-manager';
+import type { CallOptions } from 'google-gax';
+import type { VersionState } from '../../domain/record.ts';
+import { CertificateError } from '../../errors.ts';
+import type {
+  Bundle,
+  CertificateReader,
+  CertificateVersions,
+  CertificateWriter,
+} from '../../ports.ts';
+import type { Sensitive } from '../../sensitive.ts';
+import { bundleText, parseBundle } from '../bundle.ts';
+import {
+  absent,
+  attempted,
+  isUnanswered,
+  ONCE,
+  REPEATABLE,
+  STATUS,
+  statusOf,
+  translated,
+} from '../google-client.ts';
+import {
+  certificateSecret,
+  type SecretManagerApi,
+  type SecretsOptions,
+  storeAttempt,
+} from './api.ts';
+import { crc32c } from './crc32c.ts';
+
+type VersionsPage = protos.google.cloud.secretmanager.v1.IListSecretVersionsRequest;
+type Version = protos.google.cloud.secretmanager.v1.ISecretVersion;
+
+const PAGE = 1000;
+const ADD_WITHIN_MS = 30_000;
+const ADD_TRIES = 12;
+
+export function createCertificateVersions(options: SecretsOptions): CertificateVersions {
+  return {
+    list: async (id) =>
+      (await listVersions(options.api, certificateSecret(options, id)).catch(absent)) ?? [],
+  };
+}
+
+/** Every version of a secret, newest first. Throws `not-found` when there is no secret. */
+export async function listVersions(
+  api: SecretManagerApi,
+  secret: string,
+): Promise<readonly VersionState[]> {
+  const attempt = storeAttempt('list the versions of', 'versions.list', api.project);
+  const client = await api.client();
+  const states: VersionState[] = [];
+  let pageToken: string | undefined = '';
+  while (pageToken !== undefined) {
+    const request: VersionsPage = { parent: secret, pageSize: PAGE, pageToken };
+    const [versions, next] = await attempted(secret, attempt, () =>
+      client.listSecretVersions(request, { ...REPEATABLE, autoPaginate: false }),
+    );
+    states.push(...versions.map(versionState));
+    pageToken = next?.pageToken || undefined;
+  }
+  return states;
+}
+
+const STATES: Readonly<Record<string, VersionState['state']>> = {
+  ENABLED: 'enabled',
+  DISABLED: 'disabled',
+  DESTROYED: 'destroyed',
+};
+
+const versionState = ({ name, state, createTime }: Version): VersionState => ({
+  number: numberOf(name),
+  // What is neither is of no use, which is all that anybody asks.
+  state: STATES[String(state)] ?? 'disabled',
+  createdAt: new Date(Number(createTime?.seconds ?? 0) * 1000),
+});
+
+const numberOf = (name: string | null | undefined) => Number(name?.split('/').at(-1));
+
+/** Adds certificates; reads none. */
+export function createCertificateWriter(options: SecretsOptions): CertificateWriter {
+  return { add: (id, bundle, after) => add(options, id, { bundle, after }) };
+}
+
+type Addition = Readonly<{ bundle: Bundle; after: number }>;
+
+async function add(
+  options: SecretsOptions,
+  id: string,
+  { bundle, after }: Addition,
+): Promise<number> {
+  const { api } = options;
+  const secret = certificateSecret(options, id);
+  const startedAt = Date.now();
+  for (let tries = 1; ; tries += 1) {
+    try {
+      const version = await addVersion(api, secret, { value: bundleText(bundle), calls: ONCE });
+      return numberOf(version.name);
+    } catch (error) {
+      const isLate = Date.now() - startedAt > ADD_WITHIN_MS;
+      if (!mayBeAddedAgain(error) || isLate || tries === ADD_TRIES)
+        throw notAdded(error, api, secret);
+      await sleep(Math.min(2_000, 300 * tries));
+      const added = isUnanswered(error) ? (await listVersions(api, secret))[0] : undefined;
+      if (added && added.number > after) return added.number;
+    }
+  }
+}
+
+const mayBeAddedAgain = (error: unknown) =>
+  isUnanswered(error) || statusOf(error) === STATUS.RESOURCE_EXHAUSTED;
+
+const notAdded = (error: unknown, { project }: SecretManagerApi, secret: string) =>
+  translated(error, secret, storeAttempt('add a version to', 'versions.add', project));
+
+/** Adds a version with its checksum. The failure is left untranslated. */
+export async function addVersion(
+  api: SecretManagerApi,
+  secret: string,
+  { value, calls }: Readonly<{ value: Sensitive; calls: CallOptions }>,
+): Promise<Version> {
+  const client = await api.client();
+  const data = Buffer.from(value.reveal());
+  const payload = { data, dataCrc32c: crc32c(data) };
+  const [version] = await client.addSecretVersion({ parent: secret, payload }, calls);
+  return version;
+}
+
+/** Reads certificates, keys included, and destroys what is old. */
+export function createCertificateReader(options: SecretsOptions): CertificateReader {
+  const { api } = options;
+  const nameOf = (id: string, version: number) =>
+    `${certificateSecret(options, id)}/versions/${version}`;
+  return {
+    async read(id, version) {
+      const name = nameOf(id, version);
+      return parseBundle(await accessVersion(api, name), name);
+    },
+    destroy: (id, version) => destroyVersion(api, nameOf(id, version)),
+  };
+}
+
+/** The payload of an enabled version as text. */
+export async function accessVersion(api: SecretManagerApi, name: string): Promise<string> {
+  const attempt = storeAttempt('read', 'versions.access', api.project);
+  const client = await api.client();
+  const [{ payload }] = await attempted(name, attempt, () =>
+    client.accessSecretVersion({ name }, REPEATABLE),
+  );
+  const data = Buffer.from(payload?.data ?? '');
+  if (payload?.dataCrc32c && Number(payload.dataCrc32c) !== crc32c(data))
+    throw new CertificateError(
+      'store-unavailable',
+      `cannot read ${name}: its payload was damaged on the way; it is tried again`,
+    );
+  return data.toString('utf8');
+}
+
+/** Destroys a version; one that is destroyed already is fine. */
+export async function destroyVersion(api: SecretManagerApi, name: string): Promise<void> {
+  const client = await api.client();
+  try {
+    await client.destroySecretVersion({ name }, REPEATABLE);
+  } catch (error) {
+    if (statusOf(error) === STATUS.FAILED_PRECONDITION && (await isDestroyed(api, name))) return;
+    throw translated(error, name, storeAttempt('destroy', 'versions.destroy', api.project));
+  }
+}
+
+async function isDestroyed(api: SecretManagerApi, name: string): Promise<boolean> {
+  const attempt = storeAttempt('look at', 'versions.get', api.project);
+  const client = await api.client();
+  const [{ state }] = await attempted(name, attempt, () =>
+    client.getSecretVersion({ name }, REPEATABLE),
+  );
+  return state === 'DESTROYED';
+}

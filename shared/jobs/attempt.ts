@@ -1,0 +1,95 @@
+import type { CertificateIdentity } from '../domain/certificate.ts';
+import type { CertificateRecord, SavedChallenge } from '../domain/record.ts';
+import { CertificateError } from '../errors.ts';
+import type {
+  CertificateAuthorities,
+  CertificateRecords,
+  CertificateVersions,
+  CertificateWriter,
+  IssueQueue,
+  KeyVault,
+  Log,
+  NameLookup,
+  Pki,
+  Time,
+  Zones,
+} from '../ports.ts';
+
+export type IssuePorts = Readonly<{
+  records: CertificateRecords;
+  versions: CertificateVersions;
+  writer: CertificateWriter;
+  vault: KeyVault;
+  authorities: CertificateAuthorities;
+  pki: Pki;
+  zones: Zones;
+  lookup: NameLookup;
+  queue: IssueQueue;
+  time: Time;
+  log: Log;
+}>;
+
+export type IssueSettings = Readonly<{
+  installation: string;
+  zoneProjects: readonly string[];
+  settleMs: number;
+}>;
+
+/** One attempt under a lease, with the moment at which it has to stop. */
+export type Attempt = Readonly<{
+  certificate: string;
+  identity: CertificateIdentity;
+  holder: string;
+  deadline: Date;
+  ports: IssuePorts;
+  settings: IssueSettings;
+}>;
+
+/** Takes our values out of DNS. Nothing of ours there is fine. */
+export async function removeChallenges(
+  { ports }: Attempt,
+  challenges: readonly SavedChallenge[],
+): Promise<void> {
+  if (challenges.length > 0) await ports.zones.remove(challenges);
+}
+
+/** A write that only whoever holds the lease may make; a lost lease stops the attempt. */
+export async function save(
+  attempt: Attempt,
+  change: (record: CertificateRecord) => CertificateRecord,
+): Promise<void> {
+  await attempt.ports.records.update(attempt.certificate, (latest) => {
+    requireLease(latest, attempt);
+    return change(latest);
+  });
+}
+
+/** A request that timed out keeps running: before each step that cannot be taken back the lease is read again. */
+export async function assertLease(attempt: Attempt): Promise<void> {
+  const stored = await attempt.ports.records.read(attempt.certificate);
+  requireLease(stored?.record, attempt);
+}
+
+function requireLease(
+  record: CertificateRecord | undefined,
+  { certificate, holder, ports }: Attempt,
+): void {
+  const lease = record?.lease;
+  if (lease?.holder === holder && lease.until > ports.time.now()) return;
+  throw new CertificateError(
+    'lease-lost',
+    `the lease on certificate ${certificate} is lost; its new holder goes on`,
+  );
+}
+
+/** Sleeps, unless that would outlive the attempt: then it throws `unfinished`, and the next attempt goes on from the record. */
+export async function pause(
+  { deadline, ports: { time } }: Attempt,
+  ms: number,
+  forWhat: string,
+): Promise<void> {
+  const end = new Date(time.now().getTime() + ms);
+  if (end >= deadline)
+    throw new CertificateError('unfinished', `still waiting for ${forWhat}`, { retryAt: end });
+  if (ms > 0) await time.sleep(ms);
+}

@@ -1,0 +1,119 @@
+import { createServer } from 'node:http';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { systemClock } from '../../../local/clock.ts';
+import { listenOnLoopback } from '../../../local/google-api.ts';
+import { type Metadata, startMetadata } from '../../../local/metadata/metadata.ts';
+import { memoryStore } from '../../../local/state.ts';
+import { createGoogleAuth } from '../../../shared/adapters/google-auth.ts';
+
+const ACCOUNT = 'worker@p.iam.gserviceaccount.com';
+
+let metadata: Metadata;
+beforeAll(async () => {
+  metadata = await startMetadata({ store: memoryStore(), clock: systemClock, project: 'p' });
+});
+afterAll(() => metadata.close());
+
+const claimsOf = (token: string) =>
+  JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
+
+/** Counts what goes to the metadata server of one account; `answer` may take its place. */
+async function startCounted(answer?: (url: string) => string | undefined) {
+  const asked: string[] = [];
+  const server = createServer((request, response) => {
+    const url = request.url ?? '';
+    asked.push(url.replace(/.*default/, ''));
+    const own = answer?.(url);
+    if (own !== undefined) {
+      response.end(own);
+      return;
+    }
+    void fetch(`${metadata.urlFor(ACCOUNT)}${url}`, {
+      headers: { 'metadata-flavor': String(request.headers['metadata-flavor']) },
+    }).then(async (reply) => {
+      response.writeHead(reply.status).end(await reply.text());
+    });
+  });
+  return { ...(await listenOnLoopback(server, 0)), asked };
+}
+
+test('the access token is that of the account, for us and for the libraries', async () => {
+  const auth = createGoogleAuth({ metadata: metadata.urlFor(ACCOUNT) });
+  const token = await auth.accessToken();
+  expect(metadata.accountOf(token)).toBe(ACCOUNT);
+  const headers = await auth.client.getRequestHeaders('https://x.test');
+  expect(headers.get('authorization')).toBe(`Bearer ${token}`);
+});
+
+test('the identity token is made out to the audience', async () => {
+  const auth = createGoogleAuth({ metadata: metadata.urlFor(ACCOUNT) });
+  expect(claimsOf(await auth.identityToken('https://a.test/?x=1&y'))).toMatchObject({
+    aud: 'https://a.test/?x=1&y',
+    email: ACCOUNT,
+    email_verified: true,
+  });
+});
+
+test('tokens are asked for once, by whomever, and identities once an audience', async () => {
+  const counted = await startCounted();
+  try {
+    const auth = createGoogleAuth({ metadata: `${counted.url}/` });
+    await Promise.all([auth.accessToken(), auth.accessToken(), auth.client.getAccessToken()]);
+    await auth.accessToken();
+    for (const audience of ['a', 'b', 'a']) await auth.identityToken(audience);
+    expect(counted.asked).toEqual([
+      '/token',
+      '/identity?audience=a&format=full',
+      '/identity?audience=b&format=full',
+    ]);
+  } finally {
+    await counted.close();
+  }
+});
+
+test('a token with less than five minutes left is replaced', async () => {
+  const exp = Math.floor(Date.now() / 1000) + 299;
+  const claims = Buffer.from(JSON.stringify({ exp })).toString('base64url');
+  const counted = await startCounted((url) =>
+    url.includes('/token')
+      ? JSON.stringify({ access_token: 'short', expires_in: 299, token_type: 'Bearer' })
+      : `x.${claims}.y`,
+  );
+  try {
+    const auth = createGoogleAuth({ metadata: counted.url });
+    for (let time = 0; time < 2; time += 1) {
+      expect(await auth.accessToken()).toBe('short');
+      await auth.identityToken('a');
+    }
+    expect(counted.asked).toHaveLength(4);
+  } finally {
+    await counted.close();
+  }
+});
+
+test('nothing is asked before a token is needed', async () => {
+  const counted = await startCounted();
+  createGoogleAuth({ metadata: counted.url });
+  createGoogleAuth();
+  expect(counted.asked).toEqual([]);
+  await counted.close();
+});
+
+test('a metadata server that refuses is named, and asked again the next time', async () => {
+  const auth = createGoogleAuth({ metadata: `${metadata.url}/accounts` });
+  for (let time = 0; time < 2; time += 1)
+    await expect(auth.accessToken()).rejects.toMatchObject({
+      code: 'store-unavailable',
+      message: `no token from the metadata server at ${metadata.url}: HTTP 404`,
+    });
+});
+
+test('a metadata server that is not there is named', async () => {
+  const counted = await startCounted();
+  await counted.close();
+  const auth = createGoogleAuth({ metadata: counted.url });
+  await expect(auth.identityToken('a')).rejects.toMatchObject({
+    code: 'store-unavailable',
+    message: expect.stringContaining(`at ${counted.url}: connect ECONNREFUSED`),
+  });
+});
