@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { parseKubeconfig } from '../shared/adapters/kubernetes/kubeconfig.ts';
-import { systemClock } from './clock.ts';
+import type { Clock } from './clock.ts';
 import type { GkeCluster } from './container.ts';
 import type { Cluster as ServedCluster } from './front/cluster-api.ts';
 import type { Keeper } from './keeper.ts';
@@ -29,31 +29,32 @@ type Entry = Readonly<{
   ingressClasses?: unknown;
 }>;
 
+/** What every embedded cluster is started with. */
+type Shared = Readonly<{ keeper: Keeper; role: RoleOf; clock: Clock }>;
+
 /** Starts the embedded API servers and reads the kubeconfigs of the real ones. Throws a sentence for an option that names no cluster. */
 export async function startClusters(
   entries: readonly Entry[],
   real: ReadonlyMap<string, string>,
-  keeper: Keeper,
-  role: RoleOf,
+  shared: Shared,
 ): Promise<readonly LocalCluster[]> {
   return Promise.all(
     entries.map((entry) => {
       const path = real.get(entry.name);
-      return path === undefined ? embedded(entry, keeper, role) : realCluster(entry, path);
+      return path === undefined ? embedded(entry, shared) : realCluster(entry, path);
     }),
   );
 }
 
 async function embedded(
   { name, gke, kubeconfigSecret, ingressClasses }: Entry,
-  keeper: Keeper,
-  role: RoleOf,
+  { keeper, role, clock }: Shared,
 ): Promise<LocalCluster> {
   const tokens = { admin: randomToken(), front: randomToken(), sync: randomToken() };
   const users = new Map(Object.entries(tokens).map(([user, token]) => [token, user]));
   const authenticate = (token: string) => users.get(token) ?? role(token);
   const { server, ca } = await keeper.start(`kubernetes-${name}`, (kept) =>
-    startKubernetes({ ...kept, clock: systemClock, authenticate, authorize: isGrantedInCluster }),
+    startKubernetes({ ...kept, clock, authenticate, authorize: isGrantedInCluster }),
   );
   const isGke = typeof gke === 'string';
   const secret = typeof kubeconfigSecret === 'string' ? kubeconfigSecret : `kubeconfig-${name}`;

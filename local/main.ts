@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { reconcileDependencies } from '../functions/dependencies.ts';
 import { messageOf } from '../shared/errors.ts';
 import { createLog, type LogEntry } from '../shared/log.ts';
+import { systemClock } from './clock.ts';
 import { readDocument } from './document.ts';
 import { frontText, startFronts } from './fronts.ts';
 import { createJournal } from './journal.ts';
@@ -37,6 +38,7 @@ async function run(options: StartOptions, keeper: Keeper): Promise<number> {
   const system = await startSystem({
     ...startingPoint(options),
     keeper,
+    clock: systemClock,
     surroundings: { log, onAcmeRequest },
   });
   if (options.state !== undefined)

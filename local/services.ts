@@ -1,9 +1,11 @@
+import type { IncomingMessage } from 'node:http';
 import type { Accounts } from './accounts.ts';
-import { systemClock } from './clock.ts';
+import type { AcmeCaOptions } from './acme-ca/acme-ca.ts';
+import { type Clock, systemClock } from './clock.ts';
 import { type CloudDns, startCloudDns } from './cloud-dns/cloud-dns.ts';
 import { type CloudTasks, startCloudTasks } from './cloud-tasks/cloud-tasks.ts';
 import type { GoogleApiOptions } from './google-api.ts';
-import type { Keeper } from './keeper.ts';
+import type { Keeper, Kept } from './keeper.ts';
 import { type Metadata, startMetadata } from './metadata/metadata.ts';
 import { type PubSub, startPubSub } from './pubsub/pubsub.ts';
 import type { Recorder } from './recorder.ts';
@@ -29,36 +31,58 @@ export type ServicesOptions = Readonly<{
   keeper: Keeper;
   recorder: Recorder | undefined;
   dnsPort: number;
+  clock: Clock;
+  trouble: Trouble | undefined;
 }>;
 
+/** What a test wants the services to do wrong, as real ones do: slow name servers, doubled deliveries, write limits, scripted errors. */
+export type Trouble = Readonly<{
+  propagationMs?: number;
+  duplicate?: boolean;
+  limits?: boolean;
+  before?: (service: Embedded, request: IncomingMessage) => Promise<void> | void;
+  acme?: Pick<
+    AcmeCaOptions,
+    'nonceReject' | 'retryAfterSeconds' | 'authorizationReuse' | 'before' | 'lifetimeDays'
+  >;
+}>;
+
+export type Embedded = 'cloud-dns' | 'secret-manager' | 'cloud-tasks' | 'scheduler' | 'pubsub';
+
 /** Starts them in the order in which they need each other. */
-export async function startServices({
-  project,
-  accounts,
-  keeper,
-  recorder,
-  dnsPort,
-}: ServicesOptions): Promise<Services> {
-  const clock = systemClock;
+export async function startServices(options: ServicesOptions): Promise<Services> {
+  const { project, accounts, keeper, recorder, clock, trouble = {} } = options;
   const metadata = await keeper.start('metadata', (kept) =>
-    startMetadata({ ...kept, clock, project }),
+    startMetadata({ ...kept, clock: systemClock, project }),
   );
   const role = roleOf(accounts, metadata.accountOf);
   const before: Services['before'] = (request) => requireRight(request, role);
-  const common = { clock, recorder, before, identityToken: metadata.identityToken };
-  const pubsub = await keeper.start('pubsub', (kept) => startPubSub({ ...common, ...kept }));
-  const publish = pubsub.publish;
+  const common = (service: Embedded, { port, store }: Kept) => ({
+    ...{ clock, recorder, port, store, identityToken: metadata.identityToken },
+    before: async (request: IncomingMessage) => {
+      before(request);
+      await trouble.before?.(service, request);
+    },
+  });
+  const { duplicate = false, limits = false, propagationMs } = trouble;
+  const pubsub = await keeper.start('pubsub', (kept) =>
+    startPubSub({ ...common('pubsub', kept), duplicate }),
+  );
+  const dnsPort = options.dnsPort || keeper.port('dns');
+  const { publish } = pubsub;
   return {
     metadata,
     before,
     pubsub,
     dns: await keeper.start('cloud-dns', (kept) =>
-      startCloudDns({ ...common, ...kept, dnsPort: dnsPort || keeper.port('dns') }),
+      startCloudDns({ ...common('cloud-dns', kept), dnsPort, propagationMs }),
     ),
     secretManager: await keeper.start('secret-manager', (kept) =>
-      startSecretManager({ ...common, ...kept, publish }),
+      startSecretManager({ ...common('secret-manager', kept), publish, limits }),
     ),
-    tasks: await keeper.start('cloud-tasks', (kept) => startCloudTasks({ ...common, ...kept })),
-    scheduler: await keeper.start('scheduler', (kept) => startScheduler({ ...common, ...kept })),
+    tasks: await keeper.start('cloud-tasks', (kept) =>
+      startCloudTasks({ ...common('cloud-tasks', kept), duplicate }),
+    ),
+    scheduler: await keeper.start('scheduler', (kept) => startScheduler(common('scheduler', kept))),
   };
 }

@@ -12,7 +12,7 @@ import { syncFunction } from '../functions/sync.ts';
 import type { Config } from '../shared/config.ts';
 import { accountsOf, LOCAL_PERSON, type Role } from './accounts.ts';
 import { type AcmeCa, startAcmeCa } from './acme-ca/acme-ca.ts';
-import { systemClock } from './clock.ts';
+import type { Clock } from './clock.ts';
 import { googleVerifier, requireInvoker } from './cloud-run.ts';
 import { type LocalCluster, startClusters } from './clusters.ts';
 import { startContainer } from './container.ts';
@@ -23,7 +23,7 @@ import type { Keeper } from './keeper.ts';
 import { createProvision } from './provision.ts';
 import { createRecorder } from './recorder.ts';
 import { roleOf } from './rights.ts';
-import { type Services, startServices } from './services.ts';
+import { type Services, startServices, type Trouble } from './services.ts';
 import { ConfigurationFaults, checkedConfig, type Parts, provisionAll } from './setup.ts';
 
 export type SystemOptions = Pick<Parts, 'document' | 'zones' | 'records' | 'acme'> &
@@ -35,6 +35,10 @@ export type SystemOptions = Pick<Parts, 'document' | 'zones' | 'records' | 'acme
     record: string | undefined;
     keeper: Keeper;
     surroundings: Surroundings;
+    /** The time of every part but the metadata server, whose tokens live in the machine's own. */
+    clock: Clock;
+    /** What the services are to do wrong, as real ones do. */
+    trouble?: Trouble;
   }>;
 
 /** The whole system, running. */
@@ -82,39 +86,38 @@ async function startParts(options: SystemOptions): Promise<Started> {
     typeof document.project === 'string' && document.project !== '' ? document.project : 'local';
   const accounts = accountsOf(project);
   const recorder = options.record === undefined ? undefined : createRecorder(options.record);
+  const { dnsPort, clock, trouble } = options;
   const services = await startServices({
     project,
     accounts,
     keeper,
     recorder,
-    dnsPort: options.dnsPort,
+    dnsPort,
+    clock,
+    trouble,
   });
   const { metadata, dns, before } = services;
   keeper.keepPort('dns', dns.dnsPort);
   const role = roleOf(accounts, metadata.accountOf);
-  const clusters = await startClusters(
-    clusterEntries(document, realClusters),
-    realClusters,
+  const clusters = await startClusters(clusterEntries(document, realClusters), realClusters, {
     keeper,
     role,
-  );
+    clock,
+  });
   const gke = clusters.flatMap((cluster) => cluster.gke ?? []);
   const container = await keeper.start('container', ({ port }) =>
     startContainer({ clusters: gke, authenticate: metadata.accountOf, recorder, before, port }),
   );
-  const ca = options.acme ? undefined : await startCa(keeper, dns.dnsPort);
+  const ca = options.acme ? undefined : await startCa(keeper, dns.dnsPort, options);
   const host = await keeper.start('functions', ({ port }) => openFunctionsHost(port));
   const urls = { containerUrl: container.url, functionsUrl: host.url };
   return { ...options, ...urls, project, accounts, services, clusters, ca, host };
 }
 
-const startCa = (keeper: Keeper, port: number) =>
+const startCa = (keeper: Keeper, port: number, { clock, trouble }: SystemOptions) =>
   keeper.start('acme-ca', async (kept) => {
-    const ca = await startAcmeCa({
-      ...kept,
-      clock: systemClock,
-      dnsServer: { address: '127.0.0.1', port },
-    });
+    const dnsServer = { address: '127.0.0.1', port };
+    const ca = await startAcmeCa({ ...trouble?.acme, ...kept, clock, dnsServer });
     return { ...ca, url: ca.directoryUrl };
   });
 

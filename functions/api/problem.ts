@@ -18,9 +18,9 @@ const PROBLEMS = {
   'media-type': [415, 'The request is not JSON'],
   'certificate-failed': [502, 'The certificate could not be issued'],
   'secret-unreadable': [503, 'A Secret cannot be looked at now'],
-  'store-unavailable': [503, 'Secret Manager or Google cannot be reached'],
-  'queue-unavailable': [503, 'Cloud Tasks or Cloud Scheduler cannot be reached'],
-  'cluster-unreachable': [503, 'The clusters cannot be asked'],
+  'store-unavailable': [503, 'The store is not available'],
+  'queue-unavailable': [503, 'The queue or the schedule is not available'],
+  'cluster-unreachable': [503, 'The clusters are not available'],
   internal: [500, 'Something went wrong here'],
 } as const satisfies Record<ManualRefusal, unknown> & Record<string, readonly [number, string]>;
 

@@ -11,6 +11,7 @@ export const STATUS = {
   RESOURCE_EXHAUSTED: 8,
   FAILED_PRECONDITION: 9,
   ABORTED: 10,
+  INTERNAL: 13,
   UNAVAILABLE: 14,
   UNAUTHENTICATED: 16,
 } as const;
@@ -42,7 +43,13 @@ const LIMIT_MS = 10_000;
 export const REPEATABLE: CallOptions = {
   timeout: LIMIT_MS,
   retry: {
-    retryCodes: [STATUS.DEADLINE_EXCEEDED, STATUS.RESOURCE_EXHAUSTED, STATUS.UNAVAILABLE],
+    retryCodes: [
+      STATUS.DEADLINE_EXCEEDED,
+      STATUS.RESOURCE_EXHAUSTED,
+      // Also what a front end answers with 500 or 502.
+      STATUS.INTERNAL,
+      STATUS.UNAVAILABLE,
+    ],
     backoffSettings: {
       initialRetryDelayMillis: 100,
       retryDelayMultiplier: 2,
@@ -64,11 +71,14 @@ export function statusOf(error: unknown): number | undefined {
   return typeof code === 'number' ? code : undefined;
 }
 
+const UNANSWERED: readonly (number | undefined)[] = [
+  STATUS.DEADLINE_EXCEEDED,
+  STATUS.INTERNAL,
+  STATUS.UNAVAILABLE,
+];
+
 /** Whether nobody knows if the call took effect. */
-export function isUnanswered(error: unknown): boolean {
-  const status = statusOf(error);
-  return status === STATUS.DEADLINE_EXCEEDED || status === STATUS.UNAVAILABLE;
-}
+export const isUnanswered = (error: unknown): boolean => UNANSWERED.includes(statusOf(error));
 
 /** What was tried: `doing` is what follows "cannot", `grant` what to grant when it is not permitted. */
 export type Attempt = Readonly<{ code: ErrorCode; doing: string; grant: string }>;
@@ -109,7 +119,17 @@ const LONGEST_WORDS = 300;
 function said(error: unknown): string {
   const words = messageOf(error);
   const last = /retrying error (?:\w*Error: )?(.*?) +before any response/.exec(words)?.[1];
-  return (last ? `${last}, for ${LIMIT_MS / 1000} s` : words).slice(0, LONGEST_WORDS);
+  return last === undefined ? plain(words) : `${plain(last)}, for ${LIMIT_MS / 1000} s`;
+}
+
+function plain(words: string): string {
+  // What could not be parsed is quoted by the library, and may be a key.
+  if (/JSON/.test(words) && !words.startsWith('Invalid JSON payload')) {
+    const http = /with status (\d+)/.exec(words)?.[1];
+    return `${http ? `HTTP ${http}, and ` : ''}the answer was not understood`;
+  }
+  if (words.includes('did not respond within')) return 'no answer in time';
+  return (/ failed, reason: (.*)/.exec(words)?.[1] ?? words).slice(0, LONGEST_WORDS);
 }
 
 // The library's error holds the whole request, which may be a private key.

@@ -16,7 +16,7 @@ describe('the id of a certificate', () => {
   ])('%s', ([, names, expected]) => expect(certificateId(identity({ names }))).toMatch(expected));
 
   test('never changes: it is the name of a secret in Secret Manager', () => {
-    expect(certificateId(identity())).toBe('PINNED');
+    expect(certificateId(identity())).toBe('www-a-test-40d77440d10fccf41103117f4eb0a78e');
   });
 
   test.for<[string, Partial<CertificateIdentity>]>([

@@ -241,5 +241,9 @@ test('any record is read as it was written', () => {
       fc.record({ version: count, at: moment, failed: fc.array(text, { maxLength: 5 }) }),
     ),
   });
-  fc.assert(fc.property(records, (of) => expect(readAgain(of)).toEqual({ record: of })));
+  fc.assert(
+    fc.property(records, (of) => {
+      expect(readAgain(of)).toEqual({ record: of });
+    }),
+  );
 });

@@ -80,7 +80,7 @@ describe('the name of a task', () => {
     ['is the same for the next six hours', 6 * HOUR, 12 * HOUR - 1, true],
     ['is a new one after twelve', 12 * HOUR - 1, 12 * HOUR, false],
   ])('%s', ([, one, other, same]) => {
-    const after = (ms: number) => named({}, { at: undefined, since: at, now: later(at, ms) });
-    expect(after(one) === after(other)).toBe(same);
+    const nameAfter = (ms: number) => named({}, { at: undefined, since: at, now: later(at, ms) });
+    expect(nameAfter(one) === nameAfter(other)).toBe(same);
   });
 });

@@ -84,11 +84,42 @@ test.for<[string, unknown, string, string]>([
     'the answer was not understood',
   ],
   [
-    'a page of a proxy',
-    failed(13, `<html>\n${'x'.repeat(900)}`),
+    'an answer that is none, as a library calls it',
+    failed(14, `Unexpected token 'K', "KEY-1234" is not valid JSON`),
     'store-unavailable',
-    `<html> ${'x'.repeat(293)}`,
+    'the answer was not understood',
   ],
+  [
+    'an answer with a field that is none',
+    failed(14, 'fromProto3JSONToInternalRepresentation: field x cannot contain value KEY-1234'),
+    'store-unavailable',
+    'the answer was not understood',
+  ],
+  [
+    'a page of a proxy',
+    failed(13, 'Error response from RPC X with status 502: the body is not JSON: <html>'),
+    'store-unavailable',
+    'HTTP 502, and the answer was not understood',
+  ],
+  [
+    'a request that is not understood',
+    failed(3, 'Invalid JSON payload received. Unknown name "x": Cannot find field.'),
+    'store-unavailable',
+    'Invalid JSON payload received. Unknown name "x": Cannot find field.',
+  ],
+  [
+    'a service that is silent',
+    failed(4, 'Deadline exceeded: getSecret did not respond within 10000 milliseconds.'),
+    'store-unavailable',
+    'no answer in time',
+  ],
+  [
+    'a server that is not there',
+    failed(14, 'request to http://x/?y=z failed, reason: connect ECONNREFUSED 127.0.0.1:1'),
+    'store-unavailable',
+    'connect ECONNREFUSED 127.0.0.1:1',
+  ],
+  ['many words', failed(3, 'x'.repeat(900)), 'store-unavailable', 'x'.repeat(300)],
   ['what is no error', 'oops', 'store-unavailable', 'the answer was not understood'],
 ])('%s is said in one sentence', ([, error, code, problem]) => {
   expect(translated(error, 'projects/p/secrets/x', ATTEMPT)).toMatchObject({
@@ -118,6 +149,7 @@ test('the cause keeps status, words and place, and nothing of the request', () =
 test.for<[string, unknown, number | undefined, boolean]>([
   ['a deadline', failed(4), 4, true],
   ['an unavailable service', failed(14), 14, true],
+  ['an internal error', failed(13), 13, true],
   ['a refusal', failed(7), 7, false],
   ['a code that is a text', failed('ECONNRESET'), undefined, false],
   ['an error without a code', new Error('x'), undefined, false],
