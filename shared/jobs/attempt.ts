@@ -45,6 +45,10 @@ export type Attempt = Readonly<{
   settings: IssueSettings;
 }>;
 
+/** The secret that holds the key of an order under way. */
+export const pendingName = ({ installation }: IssueSettings, certificate: string): string =>
+  `${installation}-pending-${certificate}`;
+
 /** Takes our values out of DNS. Nothing of ours there is fine. */
 export async function removeChallenges(
   { ports }: Attempt,

@@ -2,7 +2,13 @@ import { type CertificateRecord, isRecordOf, type StoredRecord } from '../domain
 import { nextAttempt, renewal } from '../domain/renewal.ts';
 import { type IssueReason, type IssueTask, isStale, issueTask, taskName } from '../domain/task.ts';
 import { CertificateError, messageOf } from '../errors.ts';
-import { type Attempt, type IssuePorts, type IssueSettings, removeChallenges } from './attempt.ts';
+import {
+  type Attempt,
+  type IssuePorts,
+  type IssueSettings,
+  pendingName,
+  removeChallenges,
+} from './attempt.ts';
 import { obtain } from './order.ts';
 
 /** How an attempt ended. Every one of them is an answer to the task: what is to be tried again has a task of its own. */
@@ -110,6 +116,7 @@ function idleReason(task: IssueTask, record: CertificateRecord, now: Date): Outc
 
 async function cleanedUp(attempt: Attempt, { record }: StoredRecord): Promise<Outcome> {
   await removeChallenges(attempt, record.challenges);
+  await forgetKey(attempt);
   await attempt.ports.records.update(attempt.certificate, (latest) =>
     isOurs(latest, attempt)
       ? { ...latest, order: undefined, challenges: [], lease: undefined }
@@ -141,6 +148,7 @@ async function failed(error: CertificateError, attempt: Attempt): Promise<Outcom
   const keepsOrder = error.retryable;
   const { record: before } = await recordOf(attempt);
   const isClean = keepsOrder ? false : await isRemoved(attempt, before);
+  if (!keepsOrder) await forgetKey(attempt);
   const { record } = await ports.records.update(certificate, (latest) => {
     if (!isOurs(latest, attempt)) return undefined;
     const count = (latest.failure?.count ?? 0) + 1;
@@ -180,6 +188,15 @@ async function isRemoved(attempt: Attempt, { challenges }: CertificateRecord): P
       reason: messageOf(error),
     });
     return false;
+  }
+}
+
+// The key of an order that is given up is of no use to anybody. The next success destroys what stays here.
+async function forgetKey({ ports, settings, certificate }: Attempt): Promise<void> {
+  try {
+    await ports.vault.destroy(pendingName(settings, certificate));
+  } catch (error) {
+    ports.log.warn('pending key left behind', { certificate, reason: messageOf(error) });
   }
 }
 

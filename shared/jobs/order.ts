@@ -2,7 +2,7 @@ import type { IssuedCertificate, StoredRecord } from '../domain/record.ts';
 import { CertificateError, messageOf } from '../errors.ts';
 import type { CertificateAuthority, Order } from '../ports.ts';
 import type { Sensitive } from '../sensitive.ts';
-import { type Attempt, assertLease, removeChallenges, save } from './attempt.ts';
+import { type Attempt, assertLease, pendingName, removeChallenges, save } from './attempt.ts';
 import { placements } from './placement.ts';
 import { type Provable, polled, proven, refusedBy } from './proof.ts';
 
@@ -66,7 +66,7 @@ const isExpired = ({ status, expires }: Order, now: Date) =>
 /** A key that only this order uses, safe in the vault before the CA may see it. */
 async function pendingKey({ order, isNew }: Opened, attempt: Attempt): Promise<Sensitive> {
   const { vault, pki } = attempt.ports;
-  const name = pendingName(attempt);
+  const name = pendingName(attempt.settings, attempt.certificate);
   const stored = isNew ? undefined : await vault.read(name);
   if (stored) return stored;
   if (order.status === 'processing' || order.status === 'valid')
@@ -78,9 +78,6 @@ async function pendingKey({ order, isNew }: Opened, attempt: Attempt): Promise<S
   await vault.write(name, 'pending', key);
   return key;
 }
-
-const pendingName = ({ settings, certificate }: Attempt) =>
-  `${settings.installation}-pending-${certificate}`;
 
 async function finalized(
   ready: Order,
@@ -105,7 +102,7 @@ async function completed(attempt: Attempt, issued: IssuedCertificate): Promise<I
   const stored = await ports.records.read(certificate);
   const [removed, destroyed] = await Promise.allSettled([
     removeChallenges(attempt, stored?.record.challenges ?? []),
-    ports.vault.destroy(pendingName(attempt)),
+    ports.vault.destroy(pendingName(attempt.settings, attempt.certificate)),
   ]);
   for (const result of [removed, destroyed])
     if (result.status === 'rejected')
