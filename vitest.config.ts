@@ -19,7 +19,13 @@ export default defineConfig({
       project('unit', 5_000),
       project('contract', 20_000),
       project('integration', 20_000),
-      { test: { ...project('real', 120_000).test, fileParallelism: false } },
+      {
+        test: {
+          ...project('real', 120_000).test,
+          fileParallelism: false,
+          globalSetup: 'test/real/preflight.ts',
+        },
+      },
     ],
   },
 });

@@ -7,6 +7,7 @@ import type { Cluster as ServedCluster } from './front/cluster-api.ts';
 import type { Keeper } from './keeper.ts';
 import { startKubernetes } from './kubernetes/kubernetes.ts';
 import { isGrantedInCluster, type RoleOf } from './rights.ts';
+import type { Trouble } from './services.ts';
 
 /** A cluster of the document, embedded or real, with what this machine needs to reach it. */
 export type LocalCluster = Readonly<{
@@ -30,7 +31,12 @@ type Entry = Readonly<{
 }>;
 
 /** What every embedded cluster is started with. */
-type Shared = Readonly<{ keeper: Keeper; role: RoleOf; clock: Clock }>;
+type Shared = Readonly<{
+  keeper: Keeper;
+  role: RoleOf;
+  clock: Clock;
+  trouble: Trouble['kubernetes'];
+}>;
 
 /** Starts the embedded API servers and reads the kubeconfigs of the real ones. Throws a sentence for an option that names no cluster. */
 export async function startClusters(
@@ -48,13 +54,17 @@ export async function startClusters(
 
 async function embedded(
   { name, gke, kubeconfigSecret, ingressClasses }: Entry,
-  { keeper, role, clock }: Shared,
+  { keeper, role, clock, trouble }: Shared,
 ): Promise<LocalCluster> {
   const tokens = { admin: randomToken(), front: randomToken(), sync: randomToken() };
   const users = new Map(Object.entries(tokens).map(([user, token]) => [token, user]));
   const authenticate = (token: string) => users.get(token) ?? role(token);
   const { server, ca } = await keeper.start(`kubernetes-${name}`, (kept) =>
-    startKubernetes({ ...kept, clock, authenticate, authorize: isGrantedInCluster }),
+    startKubernetes({
+      ...{ ...kept, clock, authenticate },
+      authorize: isGrantedInCluster,
+      before: (request) => trouble?.(name, request),
+    }),
   );
   const isGke = typeof gke === 'string';
   const secret = typeof kubeconfigSecret === 'string' ? kubeconfigSecret : `kubeconfig-${name}`;

@@ -41,6 +41,8 @@ export type Trouble = Readonly<{
   duplicate?: boolean;
   limits?: boolean;
   before?: (service: Embedded, request: IncomingMessage) => Promise<void> | void;
+  /** As `before`, for the API server of a cluster. */
+  kubernetes?: (cluster: string, request: IncomingMessage) => Promise<void> | void;
   acme?: Pick<
     AcmeCaOptions,
     'nonceReject' | 'retryAfterSeconds' | 'authorizationReuse' | 'before' | 'lifetimeDays'

@@ -100,9 +100,8 @@ async function startParts(options: SystemOptions): Promise<Started> {
   keeper.keepPort('dns', dns.dnsPort);
   const role = roleOf(accounts, metadata.accountOf);
   const clusters = await startClusters(clusterEntries(document, realClusters), realClusters, {
-    keeper,
-    role,
-    clock,
+    ...{ keeper, role, clock },
+    trouble: trouble?.kubernetes,
   });
   const gke = clusters.flatMap((cluster) => cluster.gke ?? []);
   const container = await keeper.start('container', ({ port }) =>

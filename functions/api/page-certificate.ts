@@ -9,7 +9,7 @@ export function certificateRow(view: CertificateView, now: Date): Html {
   return html`<tr>
 <th scope="row">${names(view)}<small><code>${view.id}</code></small></th>
 <td data-label="Issuer"><span>${view.issuer}</span></td>
-<td data-label="State"><span class="state ${view.state}">${view.state}</span>${failure(view)}</td>
+<td data-label="State">${state(view, now)}${failure(view)}</td>
 <td data-label="Ends">${end(view, now)}</td>
 <td data-label="Version">${version(view)}</td>
 <td data-label="Delivery">${delivery(view)}</td>
@@ -21,6 +21,11 @@ function names({ names: all }: CertificateView): Html {
   const shown = all.slice(0, MOST_NAMES).map((name) => html`<div>${name}</div>`);
   const more = all.length - shown.length;
   return html`${shown}${more > 0 ? html`<small>and ${more} more</small>` : undefined}`;
+}
+
+function state({ state: of, notAfter }: CertificateView, now: Date): Html {
+  const shown = of === 'issued' && notAfter && notAfter <= now ? 'expired' : of;
+  return html`<span class="state ${shown}">${shown}</span>`;
 }
 
 function failure({ failure: last }: CertificateView): Html | undefined {

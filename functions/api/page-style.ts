@@ -21,15 +21,16 @@ dl.figures div { padding: .75rem 1rem; }
 dt { color: var(--soft); font-size: .85rem; }
 dd { margin: 0; }
 dl.figures dd { font-size: 1.35rem; font-variant-numeric: tabular-nums; }
-dl.figures dd small { display: block; font-size: .8rem; overflow-wrap: anywhere; }
+dl.figures dd small { display: block; font-size: .8rem; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .engines { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); gap: .75rem; }
 .engines > div { padding: .75rem 1rem; }
 .engines h3 { margin: 0 0 .25rem; font-size: 1rem; }
 .engines dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem .75rem; margin: 0; }
 .engines dd { overflow-wrap: anywhere; }
-table { width: 100%; border-collapse: collapse; }
+table { width: 100%; border-collapse: collapse; table-layout: fixed; }
+.names { width: 27%; } .issuer { width: 10%; } .states { width: 21%; } .ends, .version { width: 13%; }
 th, td { padding: .6rem .75rem; text-align: left; vertical-align: top; }
-thead th { color: var(--soft); font-size: .85rem; font-weight: 600; white-space: nowrap; }
+thead th { color: var(--soft); font-size: .85rem; font-weight: 600; }
 tbody tr { border-top: 1px solid var(--line); }
 tbody th { font-weight: 600; overflow-wrap: anywhere; }
 tbody th small, td small { display: block; color: var(--soft); font-weight: 400; font-size: .8rem; overflow-wrap: anywhere; }
@@ -38,7 +39,7 @@ time, .nowrap { white-space: nowrap; }
 code { font: .85em/1.4 ui-monospace, "DejaVu Sans Mono", monospace; overflow-wrap: anywhere; }
 .state { display: inline-block; padding: .05rem .6rem; border-radius: 1rem; font-size: .85rem; background: var(--busybg); color: var(--busy); }
 .state.issued { background: var(--goodbg); color: var(--good); }
-.state.failed { background: var(--badbg); color: var(--bad); }
+.state.failed, .state.expired { background: var(--badbg); color: var(--bad); }
 @media (max-width: 56rem) {
   body { padding: 1rem; }
   thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }

@@ -39,7 +39,7 @@ function figures(readings: Readings): Html {
     return html`<p class="bad">The certificates cannot be read: ${counts.error}</p>`;
   const soonest =
     next && 'notAfter' in next
-      ? html`${untilEnd(next.notAfter, readings.now)}<small class="soft"><code>${next.id}</code></small>`
+      ? html`${untilEnd(next.notAfter, readings.now)}<small class="soft" title="${next.id}">${firstName(next.id, readings)}</small>`
       : html`none`;
   return html`<dl class="figures">
 ${figure('Certificates', html`${counts.total}`)}
@@ -49,6 +49,11 @@ ${figure('Ends within 7 days', html`${counts.expiringWithin7Days}`)}
 ${figure('Expired', html`<span class="${counts.expired > 0 ? 'bad' : ''}">${counts.expired}</span>`)}
 ${figure('Ends first', soonest)}
 </dl>`;
+}
+
+function firstName(id: string, { inventory }: Readings): string {
+  const found = 'records' in inventory ? inventory.records.find((one) => one.id === id) : undefined;
+  return found?.record.identity.names?.[0] ?? id;
 }
 
 const figure = (title: string, value: Html) =>
@@ -63,7 +68,7 @@ function certificates({ inventory, now }: Readings): Html {
     ({ id, problem }) => html`<p class="bad">The record of <code>${id}</code> ${problem}.</p>`,
   );
   const table = html`<div class="sheet"><table>
-<thead><tr><th scope="col">Names</th><th scope="col">Issuer</th><th scope="col">State</th><th scope="col">Ends</th><th scope="col">Version</th><th scope="col">Delivery</th></tr></thead>
+<thead><tr><th scope="col" class="names">Names</th><th scope="col" class="issuer">Issuer</th><th scope="col" class="states">State</th><th scope="col" class="ends">Ends</th><th scope="col" class="version">Version</th><th scope="col">Delivery</th></tr></thead>
 <tbody>${views.map((view) => certificateRow(view, now))}</tbody>
 </table></div>`;
   const none = html`<p class="soft">There is none yet. The next run of the schedule plans those that Ingresses ask for.</p>`;
@@ -94,5 +99,8 @@ function scheduleOf(schedule: Readings['schedule']): Html {
 
 function queuesOf(queues: Readings['queues']): Html {
   if ('error' in queues) return html`<p class="bad">${queues.error}</p>`;
-  return html`<dl>${queues.map(({ issuer, state }) => html`<dt>${issuer}</dt><dd>${state}</dd>`)}</dl>`;
+  return html`<dl>${queues.map(
+    ({ issuer, state, problem }) =>
+      html`<dt>${issuer}</dt><dd>${state}${problem ? html`: <span class="bad">${problem}</span>` : undefined}</dd>`,
+  )}</dl>`;
 }

@@ -8,10 +8,14 @@ export type Part<T> = T | Readonly<{ error: string }>;
 /** Records that another program or a person left in a form that is not ours. */
 export type InvalidRecord = Readonly<{ id: string; problem: string }>;
 
+/** `problem` says why a queue's own state could not be read. */
+type QueueState = Awaited<ReturnType<ApiPorts['queueStates']>>[number] &
+  Readonly<{ problem?: string | undefined }>;
+
 /** Everything that the status and its page are made from, read at once. */
 export type Readings = Readonly<{
   schedule: Part<Awaited<ReturnType<ApiPorts['schedule']['state']>>>;
-  queues: Part<Awaited<ReturnType<ApiPorts['queueStates']>>>;
+  queues: Part<readonly QueueState[]>;
   inventory: Part<
     Readonly<{ records: readonly StoredRecord[]; invalid: readonly InvalidRecord[] }>
   >;

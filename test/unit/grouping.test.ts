@@ -6,6 +6,7 @@ import { isAllowed } from '../../shared/domain/policy.ts';
 import {
   type Context,
   configuredRequests,
+  type Ingress,
   ingressRequests,
   type Refusal,
   type RefusalReason,
@@ -14,6 +15,7 @@ import {
 } from '../../shared/domain/request.ts';
 import { ingresses, someRules } from './arbitrary.ts';
 import { context, day, request, rules } from './build.ts';
+import { GKE, MYBINDER, OVH } from './mybinder.ts';
 
 /** Names and Secrets of each certificate. */
 const shape = (certificates: readonly DesiredCertificate[]) =>
@@ -207,6 +209,51 @@ describe('requests for one Secret', () => {
     const two = [byHand(1), byHand(1, { names: ['x.a.test'] }), byHand(1, { issuer: 'staging' })];
     const ids = (of: readonly Request[]) => grouped(...of).certificates.map(({ id }) => id);
     expect(ids(two.toReversed())).toEqual(ids(two));
+  });
+});
+
+describe("mybinder.org's clusters", () => {
+  const around: Context = {
+    rules: MYBINDER,
+    zones: { suffixes: ['mybinder.org', 'mybinder.ovh'], complete: true },
+  };
+  const outcome = (name: string, of: readonly Ingress[], fromConfiguration: Requests) => {
+    const { rules: all } = around;
+    const found = all.clusters.find((one) => one.name === name) as (typeof all.clusters)[number];
+    const parts = [...of.map((one) => ingressRequests(one, found, around)), fromConfiguration];
+    expect(parts.flatMap(({ refusals }) => refusals)).toEqual([]);
+    const { certificates, refusals } = group(
+      parts.flatMap(({ requests }) => requests),
+      all,
+    );
+    expect(refusals).toEqual([]);
+    return Object.fromEntries(
+      certificates.map(({ identity, targets }) => [
+        identity.names.join(' '),
+        targets.map(({ secret }) => secret),
+      ]),
+    );
+  };
+
+  test('on GKE get eight certificates, the one of mybinder.org in two Secrets', () => {
+    expect(outcome('prod', GKE, { requests: [], refusals: [] })).toEqual({
+      'gke.mybinder.org': ['kubelego-tls-binder-prod'],
+      'hub.gke.mybinder.org hub.mybinder.org': ['kubelego-tls-jupyterhub-prod'],
+      'grafana.mybinder.org': ['kubelego-tls-grafana'],
+      'prometheus.mybinder.org': ['kubelego-tls-prometheus'],
+      'static.mybinder.org': ['kubelego-tls-static'],
+      'beta.mybinder.org docs.mybinder.org matomo.mybinder.org playground.mybinder.org status.mybinder.org':
+        ['kubelego-tls-redirector'],
+      'archive.analytics.mybinder.org': ['kubelego-tls-gcs-proxy'],
+      'mybinder.org': ['kubelego-tls-federation-redirect', 'kubelego-tls-matomo'],
+    });
+  });
+
+  test('on OVH get two, the wildcard in three Secrets', () => {
+    expect(outcome('ovh', OVH, configuredRequests(around))).toEqual({
+      '*.mybinder.ovh': ['kubelego-tls-static', 'kubelego-tls-redirector', 'tls-crt'],
+      'ovh.mybinder.org': ['kubelego-tls-binder-ovh'],
+    });
   });
 });
 

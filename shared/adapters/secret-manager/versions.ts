@@ -122,7 +122,7 @@ export async function addVersion(
 ): Promise<Version> {
   const client = await api.client();
   const data = Buffer.from(value.reveal());
-  const payload = { data, dataCrc32c: 1 };
+  const payload = { data, dataCrc32c: crc32c(data) };
   const [version] = await client.addSecretVersion({ parent: secret, payload }, calls);
   return version;
 }

@@ -1,0 +1,81 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Report } from '../../../local/report.ts';
+
+const ROOT = join(import.meta.dirname, '../../..');
+
+export type Run = Readonly<{ code: number | null; stdout: string; stderr: string }>;
+
+/** The document of `--once --json` as it comes out of the pipe: moments are texts, and what is undefined is left out. */
+export type Printed = Omit<Report, 'certificates'> &
+  Readonly<{
+    certificates: readonly Readonly<
+      Omit<Report['certificates'][number], 'notAfter'> & { notAfter?: string }
+    >[];
+  }>;
+
+/** `npm start -- ARGS` to its end. */
+export async function start(args: readonly string[]): Promise<Run> {
+  const child = launch(args);
+  const said = { stdout: '', stderr: '' };
+  child.stdout.on('data', (chunk: Buffer) => void (said.stdout += chunk));
+  child.stderr.on('data', (chunk: Buffer) => void (said.stderr += chunk));
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code, ...said };
+}
+
+/** `npm start -- --once --json ARGS`, its document parsed. Throws what it said when there is none. */
+export async function runOnce(
+  args: readonly string[],
+): Promise<Readonly<{ code: number | null; document: Printed; log: string }>> {
+  const { code, stdout, stderr } = await start(['--once', '--json', '--port', '0', ...args]);
+  try {
+    return { code, document: JSON.parse(stdout) as Printed, log: stderr };
+  } catch {
+    throw new Error(`no document, exit ${code}:\n${stdout.slice(0, 2000)}\n${stderr.slice(-2000)}`);
+  }
+}
+
+/** `npm start -- ARGS` that stays up. */
+export type Staying = Readonly<{
+  /** Of the API and status page. */
+  url: string;
+  said(): string;
+  /** Ctrl-C; the exit code. */
+  interrupt(): Promise<number | null>;
+}>;
+
+const UP_WITHIN_MS = 60_000;
+
+/** Resolves when the first run has settled. */
+export async function startAndStay(args: readonly string[]): Promise<Staying> {
+  const child = launch(['--port', '0', ...args]);
+  const closed = once(child, 'close') as Promise<[number | null]>;
+  let text = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (chunk: Buffer) => void (text += chunk));
+  const interrupt = async () => {
+    if (child.exitCode === null) child.kill('SIGINT');
+    return (await closed)[0];
+  };
+  const until = Date.now() + UP_WITHIN_MS;
+  for (;;) {
+    const [, url] = /^API and status page: (\S+)$/m.exec(text) ?? [];
+    if (url) return { url, said: () => text, interrupt };
+    if (child.exitCode !== null || Date.now() > until) {
+      await interrupt();
+      throw new Error(`npm start does not stay up:\n${text.slice(-3000)}`);
+    }
+    await wait(25);
+  }
+}
+
+// A person's shell has none of what the test runner puts into the environment.
+const launch = (args: readonly string[]) =>
+  spawn(process.execPath, ['local/main.ts', ...args], {
+    cwd: ROOT,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, TMPDIR: process.env.TMPDIR },
+  });
