@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   closeSync,
   fsyncSync,
   mkdirSync,
@@ -6,6 +7,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -28,7 +30,8 @@ export type StateFolder = Readonly<{ store<State>(name: string): Store<State>; r
 
 /** Opens the folder, making it when it is absent. Throws a sentence when another living process has it. */
 export function openStateFolder(folder: string): StateFolder {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  mkdirSync(folder, { recursive: true });
+  chmodSync(folder, 0o700);
   const lock = join(folder, 'lock');
   takeLock(lock, folder);
   return {
@@ -39,13 +42,22 @@ export function openStateFolder(folder: string): StateFolder {
 
 function takeLock(lock: string, folder: string): void {
   const owner = readIfPresent(lock);
-  if (owner !== undefined && isAlive(Number(owner)))
-    throw new Error(
-      `${folder} is in use by process ${owner}; stop it first or name another --state folder`,
-    );
+  if (owner !== undefined && isAlive(Number(owner))) throw inUse(folder, owner);
   rmSync(lock, { force: true });
-  writePrivate(lock, String(process.pid));
+  try {
+    // Exclusive: of two processes that found the folder free, one gets it.
+    writeFileSync(lock, String(process.pid), { flag: 'wx', mode: 0o600 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST')
+      throw inUse(folder, readIfPresent(lock));
+    throw error;
+  }
 }
+
+const inUse = (folder: string, owner: string | undefined) =>
+  new Error(
+    `${folder} is in use by process ${owner}; stop it first, or name another --state folder`,
+  );
 
 function isAlive(pid: number): boolean {
   if (!Number.isInteger(pid) || pid <= 0 || pid === process.pid) return false;

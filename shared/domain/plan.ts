@@ -199,10 +199,13 @@ function repairReason({
   newest,
   stored,
   targets,
-  askers: asking,
+  desired,
 }: Case): RepairReason | undefined {
   if (newest && newest.number !== stored?.record.issued?.version) return 'version-changed';
-  if (!issued || (asking.length === 0 && !stored?.record.manual)) return undefined;
+  if (!issued) return undefined;
   for (const { standing: of } of targets) if (of.state === 'behind') return of.reason;
-  return stored?.record.delivered?.version === issued.version ? undefined : 'not-delivered';
+  // Who asked last and cannot be read now cannot be written to either.
+  const isReachable = desired || stored?.record.manual;
+  const isDelivered = stored?.record.delivered?.version === issued.version;
+  return isReachable && !isDelivered ? 'not-delivered' : undefined;
 }

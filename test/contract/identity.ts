@@ -151,6 +151,9 @@ export function identityContract(
     ['another scheme', 'Basic YTpi'],
     ['an access token', 'Bearer ya29.abc'],
     ['nonsense of three parts', 'Bearer a.b.c'],
+    ['a token of algorithm none', `Bearer ${encoded({ alg: 'none', kid: 'x' })}.b.c`],
+    ['a token of another algorithm', `Bearer ${encoded({ alg: 'ES256', kid: 'x' })}.b.c`],
+    ['a token that names no key at all', `Bearer ${encoded({ alg: 'RS256' })}.b.c`],
     ['JSON that is no object', `Bearer ${Buffer.from('null').toString('base64url')}.b.c`],
   ])('%s is nobody, and no key is asked for', async ([, header]) => {
     const verify = create({ audience: AUDIENCE, certificatesUrl: 'http://127.0.0.1:9/unasked' });

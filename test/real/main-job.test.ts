@@ -51,3 +51,254 @@ const CONFIG = {
   ],
   wildcards: ['edge.test'],
 };
+
+/** What a run is given besides its Ingresses. */
+function given(pebble: Pebble, dnsPort: number): string[] {
+  return [
+    ...['--config', folder.write('certherd.yaml', CONFIG)],
+    ...['--zone', 'shop.test', '--zone', 'edge.test'],
+    ...['--cluster', `prod=${folder.write('kubeconfig.yaml', cluster.kubeconfig)}`],
+    ...['--acme-directory', pebble.directoryUrl],
+    ...['--acme-ca', folder.write('acme-ca.pem', pebble.tlsCa)],
+    ...['--dns-port', String(dnsPort)],
+  ];
+}
+
+const inShop = (name: string, hosts: readonly string[], secret: string) =>
+  cluster.create(INGRESSES, ingress({ name, namespace: 'shop', hosts, secret }));
+
+function edgeManifests(): string[] {
+  const inEdge = (name: string, secret: string) =>
+    ingress({ name, namespace: 'edge', hosts: [`${name}.edge.test`], secret });
+  folder.write('edge/hub.yaml', inEdge('hub', 'edge-tls'));
+  folder.write('edge/docs.yaml', inEdge('docs', 'edge-tls'));
+  folder.write('edge/grafana.yaml', inEdge('grafana', 'grafana-tls'));
+  return ['--manifests', `edge=${folder.path}/edge`];
+}
+
+const hexOf = (certificate: X509Certificate) => certificate.serialNumber.toLowerCase();
+
+/** A handshake that owes nothing to the program: what is served for the host. */
+function servedFor(host: string, port: number): Promise<X509Certificate> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({
+      host: '127.0.0.1',
+      port,
+      servername: host,
+      rejectUnauthorized: false,
+    });
+    socket.once('error', reject);
+    socket.once('secureConnect', () => {
+      resolve(new X509Certificate(socket.getPeerCertificate().raw));
+      socket.destroy();
+    });
+  });
+}
+
+async function frontPort(name: string): Promise<number> {
+  const published = (await cluster.get(`${INGRESSES}/${name}`))?.status?.loadBalancer?.ingress;
+  return published?.[0]?.ports?.[0]?.port ?? 0;
+}
+
+const certificate = (document: Printed, id: string) => {
+  const found = document.certificates.filter((one) => one.id.startsWith(id));
+  if (found.length === 1 && found[0]) return found[0];
+  throw new Error(`${found.length} certificates begin with ${id}`);
+};
+
+const written = (name: string, secrets: readonly string[], state = 'written') =>
+  secrets.map((secret) => ({
+    cluster: name,
+    namespace: name === 'prod' ? 'shop' : 'edge',
+    secret,
+    state,
+  }));
+
+describe.for<[string, number, number]>([
+  ['at Pebble', 0, 0],
+  ['at Pebble that refuses a fifth of the nonces', 20, 0],
+  ['at Pebble that uses authorizations again', 0, 100],
+  ['at Pebble that does both', 20, 100],
+])('two clusters, one of them kube-apiserver, %s', ([, nonceReject, authzReuse]) => {
+  let pebble: Pebble;
+  let dnsPort: number;
+  beforeEach(async () => {
+    dnsPort = await freePort();
+    pebble = await startPebble({ dnsServer: `127.0.0.1:${dnsPort}`, nonceReject, authzReuse });
+  });
+  afterEach(() => pebble?.close());
+
+  /** Refused nonces cost a request each, and chance has its way with how many. */
+  const isPlausible = (signedRequests: number, least: number) =>
+    nonceReject === 0
+      ? signedRequests === least
+      : signedRequests >= least && signedRequests <= 3 * least;
+
+  test('issues, delivers and serves, then keeps everything, then adds what is new', async () => {
+    await inShop('shop', APEX_AND_WILDCARD, 'shop-tls');
+    await cluster.create(
+      INGRESSES,
+      ingress({
+        ...{ name: 'admin', namespace: 'shop', hosts: ['admin.shop.test'], secret: 'shop-tls' },
+        optIn: false,
+      }),
+    );
+    const state = ['--front', 'nginx', '--state', `${folder.path}/state`];
+    const options = [...given(pebble, dnsPort), ...edgeManifests(), ...state];
+
+    const first = await runOnce(options);
+    const shop = certificate(first.document, 'wildcard-shop-test-');
+    const edge = certificate(first.document, 'wildcard-edge-test-');
+    expect(first.document).toMatchObject({
+      ok: true,
+      certificates: [
+        {
+          names: ['*.edge.test'],
+          issuer: 'letsencrypt',
+          state: 'issued',
+          targets: written('edge', ['edge-tls', 'grafana-tls']),
+        },
+        {
+          names: ['*.shop.test', 'shop.test'],
+          issuer: 'letsencrypt',
+          state: 'issued',
+          targets: written('prod', ['shop-tls']),
+        },
+      ],
+      refused: [],
+      served: [
+        { cluster: 'edge', host: 'docs.edge.test', serial: edge.serial, proven: true },
+        { cluster: 'edge', host: 'grafana.edge.test', serial: edge.serial, proven: true },
+        { cluster: 'edge', host: 'hub.edge.test', serial: edge.serial, proven: true },
+        { cluster: 'prod', host: 'admin.shop.test', serial: shop.serial, proven: true },
+        { cluster: 'prod', host: 'shop.test', serial: shop.serial, proven: true },
+      ],
+      acme: { orders: 2 },
+      faults: [],
+    });
+    expect(first.document.certificates).toHaveLength(2);
+    expect(first.code).toBe(0);
+    // One for the account, 9 for apex and wildcard, 7 for the other wildcard.
+    expect(first.document.acme.signedRequests).toSatisfy((n: number) => isPlausible(n, 17));
+
+    const delivered = await cluster.certificateIn('shop', 'shop-tls');
+    expect(hexOf(delivered)).toBe(shop.serial);
+    expect(delivered.validToDate).toEqual(new Date(shop.notAfter ?? 0));
+    expect(delivered.subjectAltName).toBe('DNS:*.shop.test, DNS:shop.test');
+    expect(delivered.issuer).toContain('Pebble Intermediate CA');
+    expect((await cluster.get('/api/v1/namespaces/shop/secrets/shop-tls'))?.type).toBe(
+      'kubernetes.io/tls',
+    );
+
+    const second = await runOnce(options);
+    expect(second.document).toEqual({
+      ...first.document,
+      seconds: expect.any(Number),
+      certificates: [
+        {
+          ...edge,
+          state: 'kept',
+          targets: written('edge', ['edge-tls', 'grafana-tls'], 'unchanged'),
+        },
+        { ...shop, state: 'kept', targets: written('prod', ['shop-tls'], 'unchanged') },
+      ],
+      acme: { orders: 0, signedRequests: 0, requests: 0 },
+    });
+    expect(second.code).toBe(0);
+
+    await inShop('apex', ['shop.test'], 'apex-tls');
+    const third = await runOnce(options);
+    const apex = certificate(third.document, 'shop-test-');
+    expect(apex).toMatchObject({ state: 'issued', targets: written('prod', ['apex-tls']) });
+    expect(third.document.acme.orders).toBe(1);
+    // The account once more, then 7; 4 when the order is ready from the start.
+    const signed = authzReuse === 100 ? 5 : 8;
+    expect(third.document.acme.signedRequests).toSatisfy((n: number) => isPlausible(n, signed));
+    expect(hexOf(await cluster.certificateIn('shop', 'apex-tls'))).toBe(apex.serial);
+    expect(third.code).toBe(0);
+  });
+});
+
+describe('with kube-apiserver, Pebble and nginx', () => {
+  let pebble: Pebble;
+  let dnsPort: number;
+  beforeEach(async () => {
+    dnsPort = await freePort();
+    pebble = await startPebble({ dnsServer: `127.0.0.1:${dnsPort}` });
+  });
+  afterEach(() => pebble?.close());
+
+  test('nginx serves what the Secret holds, to whoever shakes hands', async () => {
+    await inShop('shop', APEX_AND_WILDCARD, 'shop-tls');
+    const running = await startAndStay([...given(pebble, dnsPort), '--front', 'nginx']);
+    const port = await frontPort('shop');
+    const served = await servedFor('any.shop.test', port);
+    const delivered = await cluster.certificateIn('shop', 'shop-tls');
+    expect(served.fingerprint256).toBe(delivered.fingerprint256);
+    expect((await servedFor('shop.test', port)).fingerprint256).toBe(delivered.fingerprint256);
+    expect(running.said()).toContain('nginx serves cluster prod at https://127.0.0.1:');
+    expect(await running.interrupt()).toBe(0);
+  });
+
+  test('takes 9 or 10 signed requests for an apex and its wildcard', async () => {
+    await inShop('shop', APEX_AND_WILDCARD, 'shop-tls');
+    const { code, document } = await runOnce(given(pebble, dnsPort));
+    expect(code).toBe(0);
+    expect(document.acme.orders).toBe(1);
+    expect([9, 10]).toContain(document.acme.signedRequests);
+    // The directory and one nonce besides.
+    expect(document.acme.requests - document.acme.signedRequests).toBe(2);
+    expect(document.served).toMatchObject([{ host: 'shop.test', proven: false }]);
+  });
+
+  test('refuses by name what it may not have, before any order, and goes on with the rest', async () => {
+    const secrets = '/api/v1/namespaces/shop/secrets';
+    const foreign = {
+      metadata: { name: 'taken', annotations: { 'cert-manager.io/certificate-name': 'shop' } },
+      type: 'Opaque',
+      data: { 'tls.key': Buffer.from('not ours').toString('base64') },
+    };
+    await cluster.create(secrets, foreign);
+    await inShop('shop', APEX_AND_WILDCARD, 'shop-tls');
+    await inShop('taken', ['taken.shop.test'], 'taken');
+    await inShop('stranger', ['www.elsewhere.example'], 'elsewhere-tls');
+    const { code, document } = await runOnce(given(pebble, dnsPort));
+    expect(code).toBe(1);
+    expect(document).toMatchObject({
+      ok: false,
+      refused: [
+        {
+          cluster: 'prod',
+          kind: 'Ingress',
+          namespace: 'shop',
+          name: 'stranger',
+          message: expect.stringContaining('www.elsewhere.example'),
+        },
+      ],
+      acme: { orders: 1 },
+    });
+    expect(certificate(document, 'taken-shop-test-')).toMatchObject({
+      state: 'refused',
+      reason: 'targets-refused',
+      message: expect.stringContaining(
+        "Secret prod/shop/taken exists with type Opaque and belongs to cert-manager's",
+      ),
+      targets: written('prod', ['taken'], 'refused'),
+    });
+    expect(certificate(document, 'wildcard-shop-test-')).toMatchObject({ state: 'issued' });
+    expect(await cluster.get(`${secrets}/taken`)).toMatchObject({
+      type: 'Opaque',
+      data: foreign.data,
+    });
+  });
+});
+
+test('the example as it is ends well with nginx', async () => {
+  const { code, document } = await runOnce(['--front', 'nginx']);
+  expect(code).toBe(0);
+  expect(document).toMatchObject({ ok: true, refused: [], faults: [], acme: { orders: 10 } });
+  expect(document.certificates).toHaveLength(10);
+  expect(document.certificates.every(({ state }) => state === 'issued')).toBe(true);
+  expect(document.served).toHaveLength(22);
+  expect(document.served.every(({ proven }) => proven)).toBe(true);
+});

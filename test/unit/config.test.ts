@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { configFromEnvironment, configJsonSchema, parseConfig } from '../../shared/config.ts';
 import { CertificateError } from '../../shared/errors.ts';
@@ -152,7 +152,7 @@ describe('a fault', () => {
   const runtime = (differs: object) => ({ runtime: { ...RUNTIME, ...differs } });
   const names = (count: number) => Array.from({ length: count }, (_, index) => `h${index}.a.test`);
 
-  test.for<[object, ...string[]]>([
+  const FAULTY: readonly (readonly [object, string, ...string[]])[] = [
     [{ project: '' }, 'project: give the id of a Google Cloud project'],
     [{ project: 5 }, 'project: give a text'],
     [{ project: undefined }, 'project: is missing; give a text'],
@@ -235,7 +235,10 @@ describe('a fault', () => {
       rule({ namespaces: [] }),
       'clusters[0].allow[0].namespaces: name at least one namespace, or "*"',
     ],
-    [rule({ namespaces: ['Shop'] }), 'clusters[0].allow[0].namespaces[0]: give a namespace or "*"'],
+    [
+      rule({ namespaces: ['Shop'] }),
+      'clusters[0].allow[0].namespaces[0]: give a namespace in lower-case letters, digits and "-"',
+    ],
     [rule({ names: [] }), 'clusters[0].allow[0].names: give at least one name, or "*"'],
     [rule({ names: ['a..test'] }), 'clusters[0].allow[0].names[0]: give a DNS name or "*"'],
     [rule({ names: ['*.a.test'] }), 'clusters[0].allow[0].names[0]: give a DNS name or "*"'],
@@ -354,8 +357,11 @@ describe('a fault', () => {
       { endpoints: { acme: 'x' } },
       'endpoints.acme: there is no such key; correct its spelling or remove it',
     ],
-  ])('of %o', ([differs, ...expected]) =>
-    expect(faults({ ...MINIMAL, ...differs })).toEqual(expected),
+  ];
+
+  test.for(FAULTY.map(([differs, ...expected]) => [expected[0], differs, expected] as const))(
+    '%s',
+    ([, differs, expected]) => expect(faults({ ...MINIMAL, ...differs })).toEqual(expected),
   );
 
   test.for<[string, unknown]>([
@@ -451,10 +457,11 @@ describe('CERTHERD_CONFIG', () => {
 });
 
 describe('docs/config.schema.json', () => {
-  const committed = readFileSync(new URL('../../docs/config.schema.json', import.meta.url), 'utf8');
+  const path = fileURLToPath(new URL('../../docs/config.schema.json', import.meta.url));
 
-  test('is what the schema of the program is now (npm run schema)', () => {
-    expect(committed).toBe(`${JSON.stringify(configJsonSchema(), undefined, 2)}\n`);
+  test('is what the program reads now (vitest -u writes it anew)', async () => {
+    const schema = `${JSON.stringify(configJsonSchema(), undefined, 2)}\n`;
+    await expect(schema).toMatchFileSnapshot(path);
   });
 
   test('asks a person for project, issuers and clusters alone', () => {

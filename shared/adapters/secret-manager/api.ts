@@ -2,7 +2,7 @@ import type { SecretManagerServiceClient } from '@google-cloud/secret-manager';
 import { clientOptions, type GoogleApiOptions, once } from '../google-client.ts';
 
 /** What is used of the library. */
-export type SecretManagerClient = Pick<
+type SecretManagerClient = Pick<
   SecretManagerServiceClient,
   | 'listSecrets'
   | 'getSecret'

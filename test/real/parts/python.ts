@@ -55,7 +55,9 @@ async function tried(command: string, args: readonly string[], remedy: string): 
   try {
     await run(command, [...args]);
   } catch (cause) {
-    const [problem = ''] = String((cause as Error).message).split('\n').slice(-2);
+    const [problem = ''] = String((cause as Error).message)
+      .split('\n')
+      .slice(-2);
     throw new Error(`${command} ${args.join(' ')} fails (${problem}): ${remedy}`, { cause });
   }
 }

@@ -1,0 +1,40 @@
+/** Measured times in seconds, or counts. */
+export type Figures = readonly number[];
+
+export function median(figures: Figures): number {
+  const sorted = figures.toSorted((a, b) => a - b);
+  const upper = sorted[Math.floor(sorted.length / 2)];
+  const lower = sorted[Math.floor((sorted.length - 1) / 2)];
+  if (upper === undefined || lower === undefined) throw new Error('no figures, no median');
+  return (lower + upper) / 2;
+}
+
+export const seconds = (figures: Figures): string => spread(figures, 's', 2);
+
+export const milliseconds = (figures: Figures): string =>
+  spread(
+    figures.map((figure) => figure * 1000),
+    'ms',
+    0,
+  );
+
+function spread(figures: Figures, unit: string, digits: number): string {
+  const [middle, least, most] = [median(figures), Math.min(...figures), Math.max(...figures)].map(
+    (figure) => figure.toFixed(digits),
+  );
+  return `${middle} ${unit} (${least}-${most}), ${figures.length} runs`;
+}
+
+/** Runs `measure` that many times, one after the other. */
+export async function repeated<T>(times: number, measure: (run: number) => Promise<T>) {
+  const results: T[] = [];
+  for (let run = 0; run < times; run += 1) results.push(await measure(run));
+  return results;
+}
+
+/** Seconds that `work` took. */
+export async function timed(work: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await work();
+  return (performance.now() - start) / 1000;
+}

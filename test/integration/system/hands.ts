@@ -1,0 +1,148 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { accountsOf } from '../../../local/accounts.ts';
+import type { KubernetesObject } from '../../../local/kubernetes/object.ts';
+import { testAuthority } from '../../contract/test-authority.ts';
+import type { Running } from './running.ts';
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** Calls Secret Manager as the operator, who may do everything. `path` follows `/v1/projects/P/secrets`. */
+export async function secretManager(
+  { system }: Running,
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<Json> {
+  const { project } = system.config;
+  const token = system.services.metadata.accessToken(accountsOf(project).operator);
+  const url = `${system.services.secretManager.url}/v1/projects/${project}/secrets${path}`;
+  const response = await fetch(url, {
+    method,
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  const reply = (await response.json()) as Json;
+  if (!response.ok) throw new Error(`${method} ${url} answers ${JSON.stringify(reply)}`);
+  return reply;
+}
+
+/** A person disables, enables or destroys a version, and what follows from it has happened. */
+export async function turn(
+  one: Running,
+  id: string,
+  version: number,
+  to: 'disable' | 'enable' | 'destroy',
+): Promise<void> {
+  await secretManager(one, 'POST', `/certherd-cert-${id}/versions/${version}:${to}`, {});
+  await one.settle();
+}
+
+/** A person adds a version to a certificate's secret. */
+export async function add(one: Running, id: string, payload: string): Promise<void> {
+  const data = Buffer.from(payload).toString('base64');
+  await secretManager(one, 'POST', `/certherd-cert-${id}:addVersion`, { payload: { data } });
+  await one.settle();
+}
+
+const DAY_MS = 86_400_000;
+
+/** A key and a certificate of somebody else's CA as one PEM text, 90 days from `from` on, with its serial. */
+export async function elsewhere(names: readonly string[], from: Date) {
+  const serial = '5e1f5e1f5e1f5e1f';
+  const { privateKey: key } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const authority = await testAuthority('Elsewhere');
+  const leaf = await authority.issue({
+    ...{ key, names, serialNumber: serial, notBefore: from },
+    notAfter: new Date(from.getTime() + 90 * DAY_MS),
+  });
+  const pem = `${key.export({ type: 'pkcs8', format: 'pem' })}${leaf}${authority.pem}`;
+  return { serial, pem, leaf };
+}
+
+const secretPath = (namespace: string, name = '') =>
+  `/api/v1/namespaces/${namespace}/secrets${name && `/${name}`}`;
+
+/** Somebody else makes a Secret. */
+export async function makeSecret(
+  one: Running,
+  cluster: string,
+  secret: Readonly<{
+    namespace?: string;
+    name: string;
+    type?: string;
+    labels?: object;
+    annotations?: object;
+  }>,
+): Promise<KubernetesObject> {
+  const { namespace = 'web', name, type = 'kubernetes.io/tls', ...metadata } = secret;
+  const data = { 'tls.crt': 'bm9uZQ==', 'tls.key': 'bm9uZQ==' };
+  const body = {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    type,
+    metadata: { name, namespace, ...metadata },
+    data,
+  };
+  await one.request(cluster, 'POST', '/api/v1/namespaces', { metadata: { name: namespace } });
+  return answered(await one.request(cluster, 'POST', secretPath(namespace), body));
+}
+
+/** Somebody else changes a Secret by a merge patch. */
+export const patchSecret = async (one: Running, cluster: string, name: string, patch: unknown) =>
+  answered(
+    await one.request(
+      cluster,
+      'PATCH',
+      `${secretPath('web', name)}?fieldManager=kubectl-edit`,
+      patch,
+      'application/merge-patch+json',
+    ),
+  );
+
+export const removeSecret = async (one: Running, cluster: string, name: string) =>
+  answered(await one.request(cluster, 'DELETE', secretPath('web', name)));
+
+export const removeIngress = async (one: Running, cluster: string, name: string) =>
+  answered(
+    await one.request(
+      cluster,
+      'DELETE',
+      `/apis/networking.k8s.io/v1/namespaces/web/ingresses/${name}`,
+    ),
+  );
+
+async function answered(response: Response): Promise<KubernetesObject> {
+  const body = (await response.json()) as KubernetesObject;
+  if (!response.ok) throw new Error(`${response.status} ${JSON.stringify(body)}`);
+  return body;
+}
+
+/** The certificate whose names begin with this one; throws when there is none. */
+export async function certificateFor(one: Running, name: string) {
+  const found = (await one.records()).find(({ record }) => record.identity.names?.[0] === name);
+  if (!found) throw new Error(`there is no certificate for ${name}`);
+  return found;
+}
+
+/** What a Secret says of itself, in short: the certificate's version and serial. */
+export async function served(one: Running, cluster: string, name: string, namespace = 'web') {
+  const secret = await one.secret(cluster, namespace, name);
+  const { annotations = {} } = secret?.metadata ?? {};
+  return {
+    version: annotations['certherd/version'],
+    serial: annotations['certherd/serial'],
+    certificate: annotations['certherd/certificate'],
+    uid: secret?.metadata.uid,
+    chain: textOf(secret, 'tls.crt'),
+  };
+}
+
+export const textOf = (secret: KubernetesObject | undefined, field: string) =>
+  Buffer.from(
+    (secret?.data as Record<string, string> | undefined)?.[field] ?? '',
+    'base64',
+  ).toString();
+
+/** The plan in short: names, action and reason. */
+export const planned = async (one: Running) =>
+  (await one.plan()).map(({ names, action, reason }) => `${names.join()} ${action} ${reason}`);
