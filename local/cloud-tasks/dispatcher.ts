@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts';
-import { deliver, type Outcome, type Sender } from './http-target.ts';
+import { deliver, type Outcome, type Sender } from '../wire/http-target.ts';
 import { dropExpired, type QueueState, type TasksState } from './state.ts';
 import { afterFailure, dispatched, type Task, taskHeaders } from './task.ts';
 import { createThrottle, type Throttle } from './throttle.ts';

@@ -6,7 +6,7 @@ import {
   parseFields,
   parseInteger,
   parseNumber,
-} from './json.ts';
+} from '../wire/json.ts';
 
 export type RateLimits = Readonly<{
   maxDispatchesPerSecond: number;

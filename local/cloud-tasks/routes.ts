@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import { type Call, GoogleFault, type Route } from '../google-api.ts';
+import { type Fields, page, parseFields, parseMask } from '../wire/json.ts';
 import type { Dispatcher } from './dispatcher.ts';
-import { type Fields, page, parseFields, parseMask } from './json.ts';
 import { newQueue, parseQueueFields, patchedQueue, queueView } from './queue.ts';
 import { forget, isRemembered, type QueueState, remember, type TasksState } from './state.ts';
 import { newTask, type Task, taskView } from './task.ts';

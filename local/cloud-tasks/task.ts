@@ -1,8 +1,8 @@
 import { randomInt } from 'node:crypto';
 import { GoogleFault } from '../google-api.ts';
-import { backoffMs } from './backoff.ts';
-import { type HttpTarget, type Outcome, parseHttpTarget } from './http-target.ts';
-import { duration, parseDuration, parseEnum, parseFields, parseTime } from './json.ts';
+import { backoffMs } from '../wire/backoff.ts';
+import { type HttpTarget, type Outcome, parseHttpTarget } from '../wire/http-target.ts';
+import { duration, parseDuration, parseEnum, parseFields, parseTime } from '../wire/json.ts';
 import { parseRetryConfig, type Queue, type RetryConfig, retryConfigView } from './queue.ts';
 
 const DAY_MS = 86_400_000;

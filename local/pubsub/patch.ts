@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { type Call, GoogleFault } from '../google-api.ts';
-import { parsed } from './parsed.ts';
+import { parsed } from '../wire/parsed.ts';
 
 /** A patch request's resource, and the fields that it replaces, in camelCase. */
 export type Patch = Readonly<{

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { Clock } from '../clock.ts';
 import { GoogleFault } from '../google-api.ts';
+import { parsed } from '../wire/parsed.ts';
 import { messageTest } from './filter.ts';
-import { parsed } from './parsed.ts';
 import {
   type Delivery,
   nextChange,

@@ -1,8 +1,8 @@
 import type { Clock } from '../clock.ts';
 import { type Call, type GoogleApiOptions, type Route, serveGoogleApi } from '../google-api.ts';
 import type { Store } from '../state.ts';
+import { grantedPermissions, noPolicy, type Policy, replacedPolicy } from '../wire/policy.ts';
 import { createDeliveries, type Deliveries, unacknowledged } from './deliveries.ts';
-import { grantedPermissions, noPolicy, type Policy, replacedPolicy } from './policy.ts';
 import { checkedMessage, enqueue, publishedMessages } from './publish.ts';
 import type { IdentityToken } from './push.ts';
 import { emptyState, nextChange, type PubSubMessage, type PubSubState, stored } from './state.ts';

@@ -1,5 +1,5 @@
 import { GoogleFault } from '../google-api.ts';
-import type { Policy } from './policy.ts';
+import type { Policy } from '../wire/policy.ts';
 
 /** A topic as the API shows it. */
 export type Topic = Readonly<{

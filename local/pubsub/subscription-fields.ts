@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { type Call, GoogleFault } from '../google-api.ts';
+import { parsed } from '../wire/parsed.ts';
 import { messageTest } from './filter.ts';
-import { parsed } from './parsed.ts';
 import { patchOf } from './patch.ts';
 import type { PushConfig, Subscription } from './state.ts';
 

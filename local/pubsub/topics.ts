@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { type Call, GoogleFault } from '../google-api.ts';
+import { parsed } from '../wire/parsed.ts';
 import { pageOf } from './list.ts';
-import { parsed } from './parsed.ts';
 import { patchOf } from './patch.ts';
 import { checkNewName, type PubSubState, stored, type Topic } from './state.ts';
 

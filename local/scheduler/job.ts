@@ -1,5 +1,6 @@
-import { backoffMs } from '../cloud-tasks/backoff.ts';
-import { type HttpTarget, parseHttpTarget } from '../cloud-tasks/http-target.ts';
+import { GoogleFault } from '../google-api.ts';
+import { backoffMs } from '../wire/backoff.ts';
+import { type HttpTarget, parseHttpTarget } from '../wire/http-target.ts';
 import {
   duration,
   type Fields,
@@ -7,8 +8,7 @@ import {
   parseFields,
   parseInteger,
   parseText,
-} from '../cloud-tasks/json.ts';
-import { GoogleFault } from '../google-api.ts';
+} from '../wire/json.ts';
 import { checkSchedule, zonedTime } from './schedule.ts';
 
 /** One run of a job, with its retries. */

@@ -1,4 +1,4 @@
-import { deliver, type Outcome, type Sender } from '../cloud-tasks/http-target.ts';
+import { deliver, type Outcome, type Sender } from '../wire/http-target.ts';
 import { type Execution, type Job, jobHeaders, retryTime } from './job.ts';
 import { nextRun } from './schedule.ts';
 

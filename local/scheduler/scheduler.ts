@@ -1,6 +1,5 @@
 import { randomInt } from 'node:crypto';
 import type { Clock } from '../clock.ts';
-import { page, parseMask } from '../cloud-tasks/json.ts';
 import {
   type Call,
   type GoogleApiOptions,
@@ -9,6 +8,7 @@ import {
   serveGoogleApi,
 } from '../google-api.ts';
 import type { Store } from '../state.ts';
+import { page, parseMask } from '../wire/json.ts';
 import { type Job, jobView, newJob, parseJobFields, patchedJob } from './job.ts';
 import { createRunner, type JobsState, type Runner } from './runner.ts';
 

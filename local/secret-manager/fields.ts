@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { GoogleFault } from '../google-api.ts';
-import { parsed } from './parsed.ts';
+import { parsed } from '../wire/parsed.ts';
 import type { Replication, Secret } from './state.ts';
 
 const texts = z.record(z.string(), z.string());

@@ -1,10 +1,10 @@
 import type { Clock } from '../clock.ts';
 import { type Call, type GoogleApiOptions, type Route, serveGoogleApi } from '../google-api.ts';
 import type { Store } from '../state.ts';
+import { grantedPermissions } from '../wire/policy.ts';
 import type { Desk } from './desk.ts';
 import { createEvents, type Publish } from './events.ts';
 import { documentedLimits, type Limiter, unlimited } from './limits.ts';
-import { grantedPermissions } from './policy.ts';
 import {
   createSecret,
   deleteSecret,

@@ -1,9 +1,9 @@
 import type { Call } from '../google-api.ts';
 import { GoogleFault } from '../google-api.ts';
+import { noPolicy, type Policy, replacedPolicy } from '../wire/policy.ts';
 import type { Desk } from './desk.ts';
 import { type Changeable, checkedSecretId, newSecretFields, secretPatch } from './fields.ts';
 import { filterTest, pageOf } from './list.ts';
-import { noPolicy, type Policy, replacedPolicy } from './policy.ts';
 import {
   checkEtag,
   nextChange,

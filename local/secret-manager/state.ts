@@ -1,5 +1,5 @@
 import { GoogleFault } from '../google-api.ts';
-import type { Policy } from './policy.ts';
+import type { Policy } from '../wire/policy.ts';
 
 /** A secret as the API shows it (https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets). */
 export type Secret = Readonly<{

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { type Call, GoogleFault } from '../google-api.ts';
+import { parsed } from '../wire/parsed.ts';
 import { crc32c } from './crc32c.ts';
 import type { Desk } from './desk.ts';
 import { filterTest, pageOf } from './list.ts';
-import { parsed } from './parsed.ts';
 import {
   checkEtag,
   nextEtag,

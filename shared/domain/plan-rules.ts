@@ -129,13 +129,14 @@ const hasOpenOrder: Rule = ({ stored, names }) => {
 const isUndeliverable: Rule = (of) => {
   const { targets, renewal } = of;
   if (targets.length === 0) return hasNoTarget(of);
-  const refused = targets.filter(({ standing }) => standing.state === 'refused');
   if (targets.some(isWritable)) return undefined;
+  const hindered = targets.filter(isHindered);
+  const refused = hindered.filter(({ standing }) => standing.state === 'refused');
   if (refused.length === targets.length)
     return { action: 'refuse', reason: 'targets-refused', message: refused.map(said).join('; ') };
   // What was issued once is served somewhere: it is renewed while its clusters are away.
   if (renewal.reason !== 'missing') return undefined;
-  const unreadable = targets.find(({ standing }) => standing.state === 'unreadable');
+  const unreadable = hindered.find(({ standing }) => standing.state === 'unreadable');
   if (!unreadable)
     return {
       action: 'wait',
@@ -169,9 +170,12 @@ function hasNoTarget({ stored, askers, renewal }: Case): Decision | undefined {
 const isWritable = ({ standing: { state } }: TargetPlan) =>
   state === 'current' || state === 'behind';
 
+type Hindered = TargetPlan & Readonly<{ standing: Readonly<{ message: string }> }>;
+
+const isHindered = (of: TargetPlan): of is Hindered => 'message' in of.standing;
+
 /** What stands in the way of a target, in a sentence that names its Secret. */
-const said = ({ target, standing }: TargetPlan) =>
-  `Secret ${targetKey(target)} ${'message' in standing ? standing.message : ''}`;
+const said = ({ target, standing }: Hindered) => `Secret ${targetKey(target)} ${standing.message}`;
 
 // A version that somebody added by hand: sync looks into it before anything is issued over it.
 const isUndescribed: Rule = ({ newest, issued }) => {

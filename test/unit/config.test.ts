@@ -1,6 +1,11 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { configFromEnvironment, configJsonSchema, parseConfig } from '../../shared/config.ts';
+import {
+  configFromEnvironment,
+  configJsonSchema,
+  parseConfig,
+  rulesOf,
+} from '../../shared/config.ts';
 import { CertificateError } from '../../shared/errors.ts';
 
 const RUNTIME = {
@@ -423,6 +428,26 @@ describe('a fault', () => {
   ])('in %s', ([, differs, expected]) =>
     expect(faults({ ...MINIMAL, ...differs })).toEqual(expected),
   );
+});
+
+test('what decides about requests is all that the domain sees of it', () => {
+  const entry = { cluster: 'prod', namespace: 'shop', secret: 'tls', names: ['a.test'] };
+  const config = configOf({
+    certificates: [entry],
+    clusters: [{ ...CLUSTER, ingressClasses: ['nginx'], allow: [] }],
+    delegated: ['b.test'],
+    wildcards: ['a.test'],
+  });
+  expect(rulesOf(config)).toEqual({
+    installation: 'certherd',
+    optInAnnotation: 'kubernetes.io/tls-acme',
+    issuers: config.issuers,
+    defaultIssuer: 'production',
+    clusters: [{ name: 'prod', ingressClasses: ['nginx'], allow: [] }],
+    delegated: ['b.test'],
+    wildcards: ['a.test'],
+    certificates: [{ ...entry, issuer: undefined }],
+  });
 });
 
 describe('CERTHERD_CONFIG', () => {

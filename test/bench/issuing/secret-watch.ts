@@ -33,8 +33,10 @@ export async function watchSecrets(
   });
   if (!stream.body) throw new Error('the watch of Secrets has no body');
   const waiting = new Map<string, (moment: number) => void>();
-  const lines = createInterface({ input: Readable.fromWeb(stream.body) });
-  lines.on('error', () => {});
+  const input = Readable.fromWeb(stream.body);
+  // It ends by being aborted.
+  input.on('error', () => {});
+  const lines = createInterface({ input });
   lines.on('line', (line) => {
     const { type, object } = JSON.parse(line) as WatchEvent;
     if (type === 'ADDED') waiting.get(object.metadata.name)?.(performance.now());
