@@ -37,9 +37,12 @@ function failure({ failure: last }: CertificateView): Html | undefined {
 function end({ notAfter, renewAt }: CertificateView, now: Date): Html {
   if (!notAfter) return html`<span class="soft">not issued yet</span>`;
   const words = untilEnd(notAfter, now);
-  const renewed = renewAt ? html`<small>renewed from ${day(renewAt)} on</small>` : undefined;
+  const renewed = renewAt ? html`<small>${renewal(renewAt, now)}</small>` : undefined;
   return html`<span class="nowrap ${words === 'expired' ? 'bad' : ''}">${words}</span><small>${day(notAfter)}</small>${renewed}`;
 }
+
+const renewal = (at: Date, now: Date): Html =>
+  at <= now ? html`due since ${day(at)}` : html`renewed from ${day(at)} on`;
 
 function version({ version: number, serial }: CertificateView): Html {
   if (number === null || serial === null) return html`<span class="soft">none</span>`;

@@ -28,7 +28,7 @@ dl.figures dd small { display: block; font-size: .8rem; overflow: hidden; text-o
 .engines dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem .75rem; margin: 0; }
 .engines dd { overflow-wrap: anywhere; }
 table { width: 100%; border-collapse: collapse; table-layout: fixed; }
-.names { width: 27%; } .issuer { width: 10%; } .states { width: 21%; } .ends, .version { width: 13%; }
+.names { width: 26%; } .issuer { width: 9%; } .states { width: 20%; } .ends, .version { width: 12.5%; }
 th, td { padding: .6rem .75rem; text-align: left; vertical-align: top; }
 thead th { color: var(--soft); font-size: .85rem; font-weight: 600; }
 tbody tr { border-top: 1px solid var(--line); }

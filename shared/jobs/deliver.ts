@@ -2,6 +2,7 @@ import pLimit from 'p-limit';
 import type { SecretMetadata } from '../domain/delivery.ts';
 import { standing } from '../domain/delivery.ts';
 import { targetKey } from '../domain/grouping.ts';
+import { covers } from '../domain/names.ts';
 import type { IssuedCertificate, StoredRecord, Target } from '../domain/record.ts';
 import { CertificateError, messageOf } from '../errors.ts';
 import type {
@@ -31,15 +32,34 @@ export type Written = Readonly<{
 /** A version and what is in it. */
 export type Newest = Readonly<{ bundle: Bundle; issued: IssuedCertificate }>;
 
-/** The newest enabled version, or undefined when none is enabled: the newest enabled version is the certificate. */
-export async function newestVersion(
-  id: string,
+/**
+ * The newest enabled version, or undefined when none is enabled: the newest enabled version is the certificate. Throws
+ * `store-unavailable` while the list lags behind what is known to exist, and `certificate-invalid` for a version, imported by
+ * hand, that would be worse than what is served.
+ */
+async function newestVersion(
+  { id, record }: StoredRecord,
+  atLeast: number,
   { versions, reader, pki }: DeliverPorts,
 ): Promise<Newest | undefined> {
-  const version = (await versions.list(id)).find(({ state }) => state === 'enabled')?.number;
+  const listed = await versions.list(id);
+  if ((listed[0]?.number ?? 0) < atLeast)
+    throw new CertificateError(
+      'store-unavailable',
+      `version ${atLeast} of certificate ${id} is not listed yet; lists lag behind, so it is tried again`,
+    );
+  const version = listed.find(({ state }) => state === 'enabled')?.number;
   if (version === undefined) return undefined;
   const bundle = await reader.read(id, version);
-  const { names: _, ...described } = pki.describe(bundle);
+  const { names, ...described } = pki.describe(bundle);
+  const missing = record.identity.names?.find(
+    (name) => !names.some((pattern) => covers(pattern, name)),
+  );
+  if (missing !== undefined)
+    throw new CertificateError(
+      'certificate-invalid',
+      `version ${version} of certificate ${id} is not good for ${missing}; disable it, and the one before is used`,
+    );
   return { bundle, issued: { version, ...described } };
 }
 
@@ -49,20 +69,20 @@ const AT_ONCE = 8;
 /**
  * Writes the newest enabled version into the targets. In each round every Secret is looked at before the version is chosen, and is
  * written only if it is still what was looked at: so a stalled worker never puts an older certificate over a newer one.
- * `serving` targets are written only while they hold this certificate. undefined when no version is enabled.
+ * `atLeast` is the newest version that is known to exist. undefined when no version is enabled.
  */
 export async function deliver(
   stored: StoredRecord,
   targets: readonly Recipient[],
   ports: DeliverPorts,
-  installation: string,
+  { installation, atLeast }: Readonly<{ installation: string; atLeast: number }>,
 ): Promise<Readonly<{ newest: Newest; written: readonly Written[] }> | undefined> {
   const limit = pLimit(AT_ONCE);
   const written: Written[] = [];
   let open = targets;
   for (let round = 1; ; round += 1) {
     const looks = await Promise.all(open.map((target) => limit(() => look(target, ports))));
-    const newest = await newestVersion(stored.id, ports);
+    const newest = await newestVersion(stored, atLeast, ports);
     if (!newest) return undefined;
     const writing: Writing = { stored, newest, ports, installation };
     const results = await Promise.all(looks.map((seen) => limit(() => tried(seen, writing))));

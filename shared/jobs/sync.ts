@@ -17,6 +17,8 @@ export type SyncMessage = Readonly<{
   certificate: string;
   reason: string;
   targets: readonly Target[];
+  /** The version that the message is about: one that exists, whatever a list says. */
+  version?: number | undefined;
 }>;
 
 export type SyncOutcome = Readonly<
@@ -43,7 +45,9 @@ export async function sync(
   const stored = await ports.records.read(certificate);
   if (!stored) return { certificate, state: 'nothing', reason: 'its secret is gone' };
   const found = await recipients(stored, message.targets, ports.writers, settings.rules);
-  const done = await deliver(stored, found.recipients, ports, settings.rules.installation);
+  const atLeast = Math.max(message.version ?? 0, stored.record.issued?.version ?? 0);
+  const { installation } = settings.rules;
+  const done = await deliver(stored, found.recipients, ports, { installation, atLeast });
   if (!done) return { certificate, state: 'nothing', reason: 'no version is enabled' };
   const {
     newest: { issued },

@@ -11,6 +11,7 @@ import {
   secretManager,
   served,
   turn,
+  unheard,
 } from './hands.ts';
 import { ingress, type Running, running } from './running.ts';
 
@@ -51,5 +52,184 @@ describe('a Secret that is no longer what was written', () => {
     expect(made).toEqual({ ...before, uid: undefined });
     expect(uid).not.toBe(before.uid);
     expect(one.system.ca?.counts().orders).toBe(1);
+  });
+});
+
+describe('the newest enabled version is the certificate', () => {
+  test('disabling it rolls back and enabling it goes forward again, at once', async () => {
+    const one = await delivered(2);
+    const [first, second] = [await one.versions(one.id), await served(one, 'one', 'shop-tls')];
+    expect(first.map(({ number }) => number)).toEqual([2, 1]);
+    expect(second.version).toBe('2');
+
+    await turn(one, one.id, 2, 'disable');
+    const back = await served(one, 'one', 'shop-tls');
+    expect(back).toMatchObject({ version: '1', uid: second.uid });
+    expect(back.serial).not.toBe(second.serial);
+    expect(await current(one, one.id)).toBe('1');
+
+    await turn(one, one.id, 2, 'enable');
+    expect(await served(one, 'one', 'shop-tls')).toEqual(second);
+    expect(await current(one, one.id)).toBe('2');
+  });
+
+  test('a disabled version whose event was lost is noticed by the tick', async () => {
+    const one = await delivered(2);
+    await unheard(one, () => turn(one, one.id, 2, 'disable'));
+    expect(await served(one, 'one', 'shop-tls')).toMatchObject({ version: '2' });
+    await one.tick();
+    expect(await served(one, 'one', 'shop-tls')).toMatchObject({ version: '1' });
+    expect(await current(one, one.id)).toBe('1');
+  });
+
+  test('when the only version is disabled, another is issued, and the Secret never goes', async () => {
+    const one = await delivered();
+    const before = await served(one, 'one', 'shop-tls');
+    await turn(one, one.id, 1, 'disable');
+    expect(await served(one, 'one', 'shop-tls')).toEqual(before);
+    await one.tick();
+    expect(await served(one, 'one', 'shop-tls')).toMatchObject({ version: '2', uid: before.uid });
+    expect(one.system.ca?.counts().orders).toBe(2);
+  });
+
+  test("a version that a person adds, another CA's certificate, is described and delivered", async () => {
+    const one = await delivered();
+    const imported = await elsewhere(['shop.a.test'], one.clock.now());
+    await add(one, one.id, imported.pem);
+
+    const { record } = await certificateFor(one, 'shop.a.test');
+    expect(record.issued).toMatchObject({ version: 2, serial: imported.serial });
+    expect(record.delivered?.version).toBe(2);
+    const secret = await served(one, 'one', 'shop-tls');
+    expect(secret).toMatchObject({ version: '2', serial: imported.serial });
+    expect(secret.chain.startsWith(imported.leaf.trim())).toBe(true);
+    expect(await current(one, one.id)).toBe('2');
+
+    await one.tick();
+    expect(await planned(one)).toEqual(['shop.a.test keep fresh']);
+    expect(one.system.ca?.counts().orders).toBe(1);
+  });
+
+  test('of more versions than are kept, the oldest are destroyed after delivery', async () => {
+    const one = await delivered(3);
+    const states = (await one.versions(one.id)).map(({ number, state }) => `${number} ${state}`);
+    expect(states).toEqual(['3 enabled', '2 enabled', '1 destroyed']);
+    expect(await current(one, one.id)).toBe('3');
+    expect(one.system.ca?.counts().orders).toBe(3);
+  });
+});
+
+async function current(one: Running, id: string) {
+  const { versionAliases } = await secretManager(one, 'GET', `/certherd-cert-${id}`);
+  return (versionAliases as Record<string, string>).current;
+}
+
+describe('Secrets of others', () => {
+  const OTHERS = {
+    opaque: { type: 'Opaque' },
+    person: {},
+    'cert-manager': { annotations: { 'cert-manager.io/certificate-name': 'web' } },
+    'other-herd': {
+      labels: { 'app.kubernetes.io/managed-by': 'herd' },
+      annotations: { 'herd/certificate': 'web' },
+    },
+  };
+
+  test('of another type, of a person, of cert-manager or of another installation refuse before any order and stay as they are', async () => {
+    const names = Object.keys(OTHERS);
+    const one = await running({
+      manifests: { one: names.map((name) => ingress(name, [`${name}.a.test`], name)) },
+    });
+    const before = await Promise.all(
+      Object.entries(OTHERS).map(([name, secret]) => makeSecret(one, 'one', { name, ...secret })),
+    );
+    await one.tick();
+    expect(one.system.ca?.counts().orders).toBe(0);
+    expect(await Promise.all(names.map((name) => one.secret('one', 'web', name)))).toEqual(before);
+    expect((await one.plan()).map(({ reason, message }) => `${reason}: ${message}`)).toEqual([
+      "targets-refused: Secret one/web/cert-manager exists and belongs to cert-manager's Certificate web; delete it or name another Secret",
+      'targets-refused: Secret one/web/opaque exists with type Opaque and belongs to somebody else; delete it or name another Secret',
+      'targets-refused: Secret one/web/other-herd exists and belongs to herd; delete it or name another Secret',
+      'targets-refused: Secret one/web/person exists and belongs to somebody else; delete it or name another Secret',
+    ]);
+  });
+
+  test('one of several targets that refuses holds up none of the others', async () => {
+    const allow = [{ namespaces: ['*'], names: ['*'] }];
+    const shop = (namespace: string) => ingress('shop', ['shop.a.test'], 'tls', { namespace });
+    const one = await running({
+      document: { clusters: ['one', 'two'].map((name) => ({ name, allow })) },
+      manifests: { one: [shop('web'), shop('blog')], two: [shop('web')] },
+    });
+    const foreign = await makeSecret(one, 'one', { namespace: 'blog', name: 'tls' });
+    await one.tick();
+
+    const { serial } = await served(one, 'one', 'tls');
+    expect((await served(one, 'two', 'tls')).serial).toBe(serial);
+    expect(await one.secret('one', 'blog', 'tls')).toEqual(foreign);
+    expect(one.system.ca?.counts().orders).toBe(1);
+    const { record } = await certificateFor(one, 'shop.a.test');
+    expect(record.issued?.serial).toBe(serial);
+    expect(record.delivered).toMatchObject({
+      version: 1,
+      failed: [expect.stringContaining('Secret one/blog/tls exists and belongs to somebody else')],
+    });
+    expect(await planned(one)).toEqual(['shop.a.test keep fresh']);
+  });
+});
+
+describe('what is wanted', () => {
+  test('what a Secret still serves is renewed while its successor cannot be proven, and no longer when that is delivered', async () => {
+    const one = await running({
+      manifests: { one: [ingress('shop', ['shop.a.test'], 'shop-tls')] },
+    });
+    await one.tick();
+    const { uid } = await served(one, 'one', 'shop-tls');
+    const alias = { name: '_acme-challenge.new.a.test', type: 'CNAME' };
+    one.system.services.dns.addRecords([{ ...alias, rrdatas: ['lost.elsewhere.test.'] }]);
+    await one.apply('one', ingress('shop', ['shop.a.test', 'new.a.test'], 'shop-tls'));
+    await one.tick();
+    expect(await planned(one)).toEqual([
+      'new.a.test,shop.a.test wait backing-off',
+      'shop.a.test keep fresh',
+    ]);
+
+    one.clock.advance(63 * DAY_MS);
+    await one.tick();
+    expect(await served(one, 'one', 'shop-tls')).toMatchObject({ version: '2', uid });
+    const { id } = await certificateFor(one, 'shop.a.test');
+    expect((await served(one, 'one', 'shop-tls')).certificate).toBe(id);
+
+    const inside = '_acme-challenge.inside.a.test.';
+    one.system.services.dns.addRecords([{ ...alias, rrdatas: [inside] }]);
+    one.clock.advance(DAY_MS);
+    await one.tick();
+    const successor = await certificateFor(one, 'new.a.test');
+    expect(await served(one, 'one', 'shop-tls')).toMatchObject({
+      ...{ certificate: successor.id, version: '1', uid },
+    });
+    expect(await planned(one)).toEqual([
+      'new.a.test,shop.a.test keep fresh',
+      'shop.a.test keep not-wanted',
+    ]);
+    one.clock.advance(40 * DAY_MS);
+    await one.tick();
+    expect((await one.versions(id)).map(({ number }) => number)).toEqual([2, 1]);
+  });
+
+  test('an Ingress that no longer opts in keeps its Secret renewed; when it is deleted, nothing is', async () => {
+    const one = await delivered();
+    await one.apply('one', ingress('shop', ['shop.a.test'], 'shop-tls', { annotations: {} }));
+    one.clock.advance(63 * DAY_MS);
+    await one.tick();
+    expect(await served(one, 'one', 'shop-tls')).toMatchObject({ version: '2' });
+
+    await removeIngress(one, 'one', 'shop');
+    await one.tick();
+    expect(await planned(one)).toEqual(['shop.a.test keep not-wanted']);
+    expect(await served(one, 'one', 'shop-tls')).toMatchObject({ version: '2' });
+    one.clock.advance(63 * DAY_MS);
+    await one.tick();
+    expect(await served(one, 'one', 'shop-tls')).toMatchObject({ version: '2' });
   });
 });

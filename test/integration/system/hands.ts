@@ -6,24 +6,36 @@ import type { Running } from './running.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** Calls Secret Manager as the operator, who may do everything. `path` follows `/v1/projects/P/secrets`. */
-export async function secretManager(
+/** Calls an embedded Google API as the operator, who may do everything. Throws what it refuses. */
+export async function google(
   { system }: Running,
-  method: string,
-  path: string,
+  service: 'dns' | 'pubsub' | 'secretManager' | 'tasks',
+  [method, path]: readonly [method: string, path: string],
   body?: unknown,
 ): Promise<Json> {
-  const { project } = system.config;
-  const token = system.services.metadata.accessToken(accountsOf(project).operator);
-  const url = `${system.services.secretManager.url}/v1/projects/${project}/secrets${path}`;
-  const response = await fetch(url, {
+  const { metadata, [service]: api } = system.services;
+  const token = metadata.accessToken(accountsOf(system.config.project).operator);
+  const response = await fetch(`${api.url}${path}`, {
     method,
     headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   const reply = (await response.json()) as Json;
-  if (!response.ok) throw new Error(`${method} ${url} answers ${JSON.stringify(reply)}`);
+  if (!response.ok) throw new Error(`${method} ${path} answers ${JSON.stringify(reply)}`);
   return reply;
+}
+
+/** Calls Secret Manager; `path` follows the collection of secrets. */
+export const secretManager = (one: Running, method: string, path: string, body?: unknown) =>
+  google(one, 'secretManager', [method, `/v1/projects/p/secrets${path}`], body);
+
+/** What happens in here is told to nobody: no event of Secret Manager arrives. */
+export async function unheard(one: Running, happens: () => Promise<unknown>): Promise<void> {
+  const path = '/v1/projects/p/subscriptions/certherd-sync';
+  const { state: _, ...subscription } = await google(one, 'pubsub', ['GET', path]);
+  await google(one, 'pubsub', ['DELETE', path]);
+  await happens();
+  await google(one, 'pubsub', ['PUT', path], subscription);
 }
 
 /** A person disables, enables or destroys a version, and what follows from it has happened. */

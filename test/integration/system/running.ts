@@ -54,6 +54,13 @@ const DOCUMENT = {
 
 /** Starts the system on embedded parts, without fronts; it ends with the test. */
 export async function running(circumstances: Circumstances = {}): Promise<Running> {
+  const one = await started(circumstances);
+  onTestFinished(one.stop);
+  return one;
+}
+
+/** Starts the system for several tests; whoever starts it stops it. */
+export async function started(circumstances: Circumstances = {}): Promise<Running> {
   const { document = {}, zones = ['a.test'], manifests = {}, trouble, state } = circumstances;
   const clock = shiftedClock();
   const log: LogEntry[] = [];
@@ -76,7 +83,6 @@ export async function running(circumstances: Circumstances = {}): Promise<Runnin
     ...{ keeper, clock, ...(trouble ? { trouble } : {}) },
     surroundings: { log: createLog((entry) => log.push(entry)), time },
   });
-  onTestFinished(() => keeper.close());
   const one: Running = { ...eyes(system), system, clock, log, stop: () => keeper.close() };
   for (const [cluster, objects] of Object.entries(manifests)) await one.apply(cluster, ...objects);
   return one;

@@ -1,0 +1,35 @@
+import { documentOf } from '../client.ts';
+import { type ExitCode, type Session, showDocument } from '../command.ts';
+import { type Plan, planSchema } from '../documents.ts';
+import { listed } from '../render.ts';
+import { type Mood, painted, type Screen, table } from '../screen.ts';
+
+/** What the next run would do. Exit 1 when anything is refused or could not be read. */
+export async function plan(session: Session): Promise<ExitCode> {
+  const answer = await session.client.get('/v1/plan');
+  showDocument(session, answer);
+  const document = documentOf(answer, planSchema);
+  if (!session.json) show(document, session.screen);
+  const isFine =
+    document.refused.length === 0 &&
+    document.faults.length === 0 &&
+    document.certificates.every(({ action }) => action !== 'refuse');
+  return isFine ? 0 : 1;
+}
+
+const MOODS: Readonly<Record<string, Mood>> = { issue: 'good', sync: 'good', refuse: 'bad', keep: 'soft' };
+
+function show({ certificates, refused, faults }: Plan, screen: Screen): void {
+  const rows = certificates.map(({ names, id, issuer, action, message }) => [
+    painted(action, MOODS[action] ?? 'plain', screen),
+    painted(names.length > 0 ? listed(names) : id, 'plain', screen),
+    painted(issuer, 'plain', screen),
+    painted(message, 'plain', screen),
+  ]);
+  const columns = [['ACTION', 9], ['NAMES', 34], ['ISSUER', 13], ['WHY', 44]] as const;
+  screen.out(rows.length > 0 ? table(columns, rows, screen) : 'There is no certificate to plan.');
+  for (const { kind, cluster, namespace, name, message } of refused)
+    screen.out(painted(`refused: ${kind} ${cluster}/${namespace}/${name}: ${message}`, 'bad', screen));
+  for (const { resource, message } of faults)
+    screen.out(painted(`not read: ${resource}: ${message}`, 'bad', screen));
+}

@@ -1,0 +1,80 @@
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { createClient } from './client.ts';
+import type { ExitCode, Session } from './command.ts';
+import { issue } from './commands/issue.ts';
+import { plan } from './commands/plan.ts';
+import { renew } from './commands/renew.ts';
+import { run } from './commands/run.ts';
+import { status } from './commands/status.ts';
+import { CliFault } from './fault.ts';
+import { painted, type Screen } from './screen.ts';
+import { parseUrl } from './token.ts';
+
+type GlobalOptions = Readonly<{ url: string; tokenCommand?: string; json?: boolean }>;
+type Start = (command: (session: Session) => Promise<ExitCode>) => Promise<void>;
+
+/** Runs one command line and answers its exit code: 0 fine, 1 something is not, 2 wrong use. */
+export async function main(args: readonly string[], screen: Screen): Promise<number> {
+  let exitCode = 0;
+  const program = globalOptions(screen);
+  addCommands(program, async (command) => {
+    exitCode = await command(sessionOf(program.opts<GlobalOptions>(), screen));
+  });
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    // Commander has written its own sentence.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    if (!(error instanceof CliFault)) throw error;
+    screen.err(painted(error.message, 'plain', screen));
+    return error.exitCode;
+  }
+}
+
+const line = (write: (text: string) => void) => (text: string) => write(text.trimEnd());
+
+const globalOptions = (screen: Screen) =>
+  new Command('certherd')
+    .description('Asks a running Certherd for certificates, and what it is about.')
+    .option('--url <URL>', 'where the api is', 'http://127.0.0.1:8080')
+    .option('--token-command <COMMAND>', 'prints an ID token; default: the running npm start')
+    .option('--json', "print the server's document and nothing else")
+    .exitOverride()
+    .configureOutput({ writeOut: line(screen.out), writeErr: line(screen.err) });
+
+function addCommands(program: Command, start: Start): void {
+  program
+    .command('issue')
+    .description('a certificate now; without a target it is only stored')
+    .argument('<names...>', 'DNS names, wildcards as *.example.org')
+    .option('--issuer <ISSUER>', 'an issuer of the configuration; default: its default')
+    .option('--target <CLUSTER/NAMESPACE/SECRET>', 'a Secret that gets it; repeatable', target, [])
+    .option('--wait', 'wait up to two minutes until it is there and delivered')
+    .action((names: string[], { issuer, target: targets, wait = false }) =>
+      start((session) => issue({ names, issuer, targets, wait }, session)),
+    );
+  program
+    .command('renew')
+    .description('replaces the version of a certificate now')
+    .argument('<id>', 'as "status --json" and the page show it')
+    .option('--wait', 'wait up to two minutes until it is there and delivered')
+    .action((id: string, { wait = false }) => start((session) => renew({ id, wait }, session)));
+  program.command('status').description('what is').action(() => start(status));
+  program.command('plan').description('what a run would do').action(() => start(plan));
+  program.command('run').description('do it now').action(() => start(run));
+}
+
+function target(text: string, others: readonly string[]): readonly string[] {
+  if (/^[^/\s]+\/[^/\s]+\/[^/\s]+$/.test(text)) return [...others, text];
+  throw new InvalidArgumentError('Give CLUSTER/NAMESPACE/SECRET.');
+}
+
+function sessionOf({ url, tokenCommand, json = false }: GlobalOptions, screen: Screen): Session {
+  return {
+    client: createClient({ url: parseUrl(url), tokenCommand }),
+    screen,
+    json,
+    sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+  };
+}

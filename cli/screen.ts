@@ -1,0 +1,52 @@
+import { styleText } from 'node:util';
+import Table from 'cli-table3';
+
+/** Where a command writes. Results go out, sentences about faults go to `err`; each call is one line or more. */
+export type Screen = Readonly<{
+  out: (text: string) => void;
+  err: (text: string) => void;
+  colors: boolean;
+}>;
+
+/** What a text says about its matter. */
+export type Mood = 'good' | 'bad' | 'soft' | 'plain';
+
+const COLORS = { good: 'green', bad: 'red', soft: 'dim' } as const;
+
+/** A text on one line, without what would steer the terminal; coloured where colours are wanted. */
+export function painted(text: string, mood: Mood, { colors }: Pick<Screen, 'colors'>): string {
+  const plain = text.replace(/\p{Cc}+/gu, ' ');
+  return colors && mood !== 'plain' ? styleText(COLORS[mood], plain, { validateStream: false }) : plain;
+}
+
+/** A column's title and its width with the gap behind it; those of a table may add up to 100. */
+export type Column = readonly [title: string, width: number];
+
+const NO_LINES = Object.fromEntries(
+  ['top', 'bottom', 'left', 'right', 'mid']
+    .flatMap((edge) => [edge, `${edge}-mid`, `${edge}-left`, `${edge}-right`, `left-${edge}`, `right-${edge}`])
+    .concat('middle', 'mid-mid')
+    .map((name) => [name, '']),
+);
+
+/** Rows below titles, without lines. A cell that is too long goes on below itself. */
+export function table(
+  columns: readonly Column[],
+  rows: readonly (readonly string[])[],
+  screen: Pick<Screen, 'colors'>,
+): string {
+  const drawn = new Table({
+    head: columns.map(([title]) => painted(title, 'soft', screen)),
+    colWidths: columns.map(([, width]) => width),
+    chars: NO_LINES,
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 2 },
+    wordWrap: true,
+    wrapOnWordBoundary: false,
+  });
+  drawn.push(...rows.map((row) => [...row]));
+  return drawn
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .join('\n');
+}

@@ -1,0 +1,81 @@
+import { spawn } from 'node:child_process';
+import { CliFault } from './fault.ts';
+
+/** What a token for the running `npm start` is made out to. */
+const LOCAL_AUDIENCE = 'certherd-api';
+const LOCAL_IDENTITY = '/computeMetadata/v1/instance/service-accounts/default/identity';
+
+/** Where the api is, and how to get a token for it. */
+export type Door = Readonly<{ url: string; tokenCommand: string | undefined }>;
+
+/** The base URL without its last slash. Throws exit 2 for what is none, or would send a token over plain HTTP. */
+export function parseUrl(text: string): string {
+  const url = URL.parse(text);
+  if (!url || !['http:', 'https:'].includes(url.protocol))
+    throw new CliFault(2, `"${text}" is not an http:// or https:// URL`);
+  if (url.protocol === 'http:' && !isLoopback(text))
+    throw new CliFault(2, `a token must not travel over plain HTTP to ${url.host}; use https://`);
+  return `${url.origin}${url.pathname}`.replace(/\/$/, '');
+}
+
+const isLoopback = (url: string) =>
+  /^(localhost|\[::1\]|127(\.\d+){3})$/.test(new URL(url).hostname);
+
+/** A bearer token: what the command prints, else that of the running `npm start`. No token is ever printed by us. */
+export async function bearerToken({ url, tokenCommand }: Door): Promise<string> {
+  if (tokenCommand) return commandToken(tokenCommand);
+  if (isLoopback(url)) return localToken(url);
+  throw new CliFault(
+    2,
+    `say how to get a token for ${url}: --token-command 'gcloud auth print-identity-token --audiences=AUDIENCE'`,
+  );
+}
+
+async function commandToken(command: string): Promise<string> {
+  const { code, text } = await outputOf(command);
+  if (code !== 0) throw new CliFault(1, `the token command ends with exit code ${code}`);
+  return checked(text, 'the token command');
+}
+
+/** What it says on stderr, and asks for on stdin, goes to the person. */
+function outputOf(command: string): Promise<Readonly<{ code: number | null; text: string }>> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, { shell: true, stdio: ['inherit', 'pipe', 'inherit'] });
+    const chunks: Buffer[] = [];
+    child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
+    child.once('error', reject);
+    child.once('close', (code) => resolve({ code, text: Buffer.concat(chunks).toString('utf8') }));
+  });
+}
+
+async function localToken(url: string): Promise<string> {
+  const query = new URLSearchParams({ audience: LOCAL_AUDIENCE, format: 'full' });
+  const response = await answerOf(url, `${LOCAL_IDENTITY}?${query}`, {
+    headers: { 'metadata-flavor': 'Google' },
+  });
+  if (response.ok) return checked(await response.text(), url);
+  throw new CliFault(
+    1,
+    `${url} gives out no identity, so it is no npm start; say how to get a token with --token-command`,
+  );
+}
+
+// A JWT has three parts of base64url; anything else would only puzzle the reader of the server's answer.
+function checked(text: string, source: string): string {
+  const token = text.trim();
+  if (/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)) return token;
+  throw new CliFault(1, `${source} gives something that is no ID token`);
+}
+
+const LIMIT_MS = 90_000;
+
+/** One request. Throws exit 1 with a sentence when nothing answers. A redirect is none: it could lead a token elsewhere. */
+export async function answerOf(url: string, path: string, init: RequestInit): Promise<Response> {
+  try {
+    const signal = AbortSignal.timeout(LIMIT_MS);
+    return await fetch(`${url}${path}`, { ...init, redirect: 'error', signal });
+  } catch (cause) {
+    const hint = isLoopback(url) ? 'is npm start running?' : 'is the URL right?';
+    throw new CliFault(1, `nothing answers at ${url}; ${hint}`, { cause });
+  }
+}
