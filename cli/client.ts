@@ -37,7 +37,10 @@ async function jsonOf(response: Response, url: string): Promise<unknown> {
   try {
     return JSON.parse(text);
   } catch {
-    throw new CliFault(1, `${url} answers ${response.status} and no JSON; is it the api of Certherd?`);
+    throw new CliFault(
+      1,
+      `${url} answers ${response.status} and no JSON; is it the api of Certherd?`,
+    );
   }
 }
 
@@ -46,7 +49,10 @@ export function documentOf<T>({ status, document }: Answer, schema: z.ZodType<T>
   if (status >= 400) throw new CliFault(1, problemSentence(status, document));
   const parsed = schema.safeParse(document);
   if (parsed.success) return parsed.data;
-  throw new CliFault(1, 'the answer is not that of this version of Certherd; bring both to the same');
+  throw new CliFault(
+    1,
+    'the answer is not that of this version of Certherd; bring both to the same',
+  );
 }
 
 function problemSentence(status: number, document: unknown): string {

@@ -60,9 +60,18 @@ function addCommands(program: Command, start: Start): void {
     .argument('<id>', 'as "status --json" and the page show it')
     .option('--wait', 'wait up to two minutes until it is there and delivered')
     .action((id: string, { wait = false }) => start((session) => renew({ id, wait }, session)));
-  program.command('status').description('what is').action(() => start(status));
-  program.command('plan').description('what a run would do').action(() => start(plan));
-  program.command('run').description('do it now').action(() => start(run));
+  program
+    .command('status')
+    .description('what is')
+    .action(() => start(status));
+  program
+    .command('plan')
+    .description('what a run would do')
+    .action(() => start(plan));
+  program
+    .command('run')
+    .description('do it now')
+    .action(() => start(run));
 }
 
 function target(text: string, others: readonly string[]): readonly string[] {

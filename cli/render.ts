@@ -22,8 +22,15 @@ const COLUMNS: readonly Column[] = [
 
 /** The certificates as a table, and below it the sentences about what failed. */
 export function showCertificates(certificates: readonly Certificate[], screen: Screen): void {
-  screen.out(table(COLUMNS, certificates.map((one) => row(one, screen)), screen));
-  for (const sentence of certificates.flatMap(troubles)) screen.out(painted(sentence, 'bad', screen));
+  screen.out(
+    table(
+      COLUMNS,
+      certificates.map((one) => row(one, screen)),
+      screen,
+    ),
+  );
+  for (const sentence of certificates.flatMap(troubles))
+    screen.out(painted(sentence, 'bad', screen));
 }
 
 function row(of: Certificate, screen: Screen): readonly string[] {
@@ -48,7 +55,9 @@ function delivery({ version, delivered, targets, askers }: Certificate): string 
 export function troubles({ id, failure, delivered }: Certificate): readonly string[] {
   return [
     ...(failure
-      ? [`${id}: ${failure.code}: ${failure.message}; tried again at ${failure.retryAt.toISOString()}`]
+      ? [
+          `${id}: ${failure.code}: ${failure.message}; tried again at ${failure.retryAt.toISOString()}`,
+        ]
       : []),
     ...(delivered?.failed.map((sentence) => `${id}: ${sentence}`) ?? []),
   ];

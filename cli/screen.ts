@@ -16,7 +16,9 @@ const COLORS = { good: 'green', bad: 'red', soft: 'dim' } as const;
 /** A text on one line, without what would steer the terminal; coloured where colours are wanted. */
 export function painted(text: string, mood: Mood, { colors }: Pick<Screen, 'colors'>): string {
   const plain = text.replace(/\p{Cc}+/gu, ' ');
-  return colors && mood !== 'plain' ? styleText(COLORS[mood], plain, { validateStream: false }) : plain;
+  return colors && mood !== 'plain'
+    ? styleText(COLORS[mood], plain, { validateStream: false })
+    : plain;
 }
 
 /** A column's title and its width with the gap behind it; those of a table may add up to 100. */
@@ -24,7 +26,14 @@ export type Column = readonly [title: string, width: number];
 
 const NO_LINES = Object.fromEntries(
   ['top', 'bottom', 'left', 'right', 'mid']
-    .flatMap((edge) => [edge, `${edge}-mid`, `${edge}-left`, `${edge}-right`, `left-${edge}`, `right-${edge}`])
+    .flatMap((edge) => [
+      edge,
+      `${edge}-mid`,
+      `${edge}-left`,
+      `${edge}-right`,
+      `left-${edge}`,
+      `right-${edge}`,
+    ])
     .concat('middle', 'mid-mid')
     .map((name) => [name, '']),
 );

@@ -11,7 +11,10 @@ export type Waiting = Readonly<{
 }>;
 
 /** Sends the request, waits up to two minutes when that is wished for, and shows the certificate. */
-export async function waitedFor({ wait, ask, again }: Waiting, session: Session): Promise<ExitCode> {
+export async function waitedFor(
+  { wait, ask, again }: Waiting,
+  session: Session,
+): Promise<ExitCode> {
   const first = await ask(wait ? '?wait=60' : '');
   const answer = wait && first.status === 202 ? await again() : first;
   showDocument(session, answer);

@@ -9,6 +9,7 @@ const retryable = {
   'dns-not-delegated': false,
   'dns-name-blocked': false,
   'store-unavailable': true,
+  'identity-unavailable': true,
   'record-invalid': false,
   'lease-lost': true,
   unfinished: true,

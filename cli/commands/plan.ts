@@ -17,7 +17,12 @@ export async function plan(session: Session): Promise<ExitCode> {
   return isFine ? 0 : 1;
 }
 
-const MOODS: Readonly<Record<string, Mood>> = { issue: 'good', sync: 'good', refuse: 'bad', keep: 'soft' };
+const MOODS: Readonly<Record<string, Mood>> = {
+  issue: 'good',
+  sync: 'good',
+  refuse: 'bad',
+  keep: 'soft',
+};
 
 function show({ certificates, refused, faults }: Plan, screen: Screen): void {
   const rows = certificates.map(({ names, id, issuer, action, message }) => [
@@ -26,10 +31,17 @@ function show({ certificates, refused, faults }: Plan, screen: Screen): void {
     painted(issuer, 'plain', screen),
     painted(message, 'plain', screen),
   ]);
-  const columns = [['ACTION', 9], ['NAMES', 34], ['ISSUER', 13], ['WHY', 44]] as const;
+  const columns = [
+    ['ACTION', 9],
+    ['NAMES', 34],
+    ['ISSUER', 13],
+    ['WHY', 44],
+  ] as const;
   screen.out(rows.length > 0 ? table(columns, rows, screen) : 'There is no certificate to plan.');
   for (const { kind, cluster, namespace, name, message } of refused)
-    screen.out(painted(`refused: ${kind} ${cluster}/${namespace}/${name}: ${message}`, 'bad', screen));
+    screen.out(
+      painted(`refused: ${kind} ${cluster}/${namespace}/${name}: ${message}`, 'bad', screen),
+    );
   for (const { resource, message } of faults)
     screen.out(painted(`not read: ${resource}: ${message}`, 'bad', screen));
 }

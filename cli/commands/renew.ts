@@ -20,7 +20,11 @@ export async function renew(
 const versionOf = (answer: Answer): number => documentOf(answer, certificateSchema).version ?? 0;
 
 /** Status 200 means that the new version is there and delivered, as in the answer to a request that waits. */
-async function lookAgain(path: string, before: number, { client, sleep }: Session): Promise<Answer> {
+async function lookAgain(
+  path: string,
+  before: number,
+  { client, sleep }: Session,
+): Promise<Answer> {
   for (let poll = 1; ; poll += 1) {
     const answer = await client.get(path);
     const { version, delivered, targets, askers } = documentOf(answer, certificateSchema);

@@ -54,5 +54,8 @@ function troublesOf({ schedule, queues, certificates }: Status): readonly string
   ];
 }
 
-const queueTrouble = ({ issuer, problem }: Readonly<{ issuer: string; problem?: string | undefined }>) =>
+const queueTrouble = ({
+  issuer,
+  problem,
+}: Readonly<{ issuer: string; problem?: string | undefined }>) =>
   problem ? [`queue of ${issuer}: ${problem}`] : [];

@@ -19,6 +19,7 @@ const PROBLEMS = {
   'certificate-failed': [502, 'The certificate could not be issued'],
   'secret-unreadable': [503, 'A Secret cannot be looked at now'],
   'store-unavailable': [503, 'The store is not available'],
+  'identity-unavailable': [503, 'Tokens cannot be checked now'],
   'queue-unavailable': [503, 'The queue or the schedule is not available'],
   'cluster-unreachable': [503, 'The clusters are not available'],
   internal: [500, 'Something went wrong here'],
@@ -70,7 +71,12 @@ export function problemOf(error: unknown): ApiProblem {
   return new ApiProblem('internal', 'the log of the api function has the reason');
 }
 
-const UNAVAILABLE = ['store-unavailable', 'queue-unavailable', 'cluster-unreachable'] as const;
+const UNAVAILABLE = [
+  'store-unavailable',
+  'identity-unavailable',
+  'queue-unavailable',
+  'cluster-unreachable',
+] as const;
 
 const unavailable = (code: string) => UNAVAILABLE.find((known) => known === code);
 

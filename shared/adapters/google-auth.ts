@@ -85,7 +85,7 @@ async function answered(url: string): Promise<string> {
 
 const noToken = (url: string, problem: string, cause?: unknown) =>
   new CertificateError(
-    'store-unavailable',
+    'identity-unavailable',
     `no token from the metadata server at ${new URL(url).origin}: ${problem}`,
     { cause },
   );

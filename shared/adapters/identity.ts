@@ -99,7 +99,7 @@ async function readKeys(url: string): Promise<Held> {
   } catch (error) {
     const reason = error instanceof Error && error.cause ? error.cause : error;
     throw new CertificateError(
-      'store-unavailable',
+      'identity-unavailable',
       `cannot read the keys that identities are signed with at ${url}: ${messageOf(reason)}`,
       { cause: error },
     );

@@ -103,7 +103,7 @@ test('a metadata server that refuses is named, and asked again the next time', a
   const auth = createGoogleAuth({ metadata: `${metadata.url}/accounts` });
   for (let time = 0; time < 2; time += 1)
     await expect(auth.accessToken()).rejects.toMatchObject({
-      code: 'store-unavailable',
+      code: 'identity-unavailable',
       message: `no token from the metadata server at ${metadata.url}: HTTP 404`,
     });
 });
@@ -113,7 +113,7 @@ test('a metadata server that is not there is named', async () => {
   await counted.close();
   const auth = createGoogleAuth({ metadata: counted.url });
   await expect(auth.identityToken('a')).rejects.toMatchObject({
-    code: 'store-unavailable',
+    code: 'identity-unavailable',
     message: expect.stringContaining(`at ${counted.url}: connect ECONNREFUSED`),
   });
 });
