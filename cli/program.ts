@@ -49,9 +49,9 @@ function addCommands(program: Command, start: Start): void {
     .description('a certificate now; without a target it is only stored')
     .argument('<names...>', 'DNS names, wildcards as *.example.org')
     .option('--issuer <ISSUER>', 'an issuer of the configuration; default: its default')
-    .option('--target <CLUSTER/NAMESPACE/SECRET>', 'a Secret that gets it; repeatable', target, [])
+    .option('--target <CLUSTER/NAMESPACE/SECRET>', 'a Secret that gets it; repeatable', target)
     .option('--wait', 'wait up to two minutes until it is there and delivered')
-    .action((names: string[], { issuer, target: targets, wait = false }) =>
+    .action((names: string[], { issuer, target: targets = [], wait = false }) =>
       start((session) => issue({ names, issuer, targets, wait }, session)),
     );
   program
@@ -74,7 +74,7 @@ function addCommands(program: Command, start: Start): void {
     .action(() => start(run));
 }
 
-function target(text: string, others: readonly string[]): readonly string[] {
+function target(text: string, others: readonly string[] = []): readonly string[] {
   if (/^[^/\s]+\/[^/\s]+\/[^/\s]+$/.test(text)) return [...others, text];
   throw new InvalidArgumentError('Give CLUSTER/NAMESPACE/SECRET.');
 }

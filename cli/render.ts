@@ -1,5 +1,5 @@
 import type { Certificate } from './documents.ts';
-import { type Column, type Mood, painted, type Screen, table } from './screen.ts';
+import { type Cell, type Column, type Mood, painted, type Screen, table } from './screen.ts';
 
 const MOST_NAMES = 3;
 
@@ -22,23 +22,17 @@ const COLUMNS: readonly Column[] = [
 
 /** The certificates as a table, and below it the sentences about what failed. */
 export function showCertificates(certificates: readonly Certificate[], screen: Screen): void {
-  screen.out(
-    table(
-      COLUMNS,
-      certificates.map((one) => row(one, screen)),
-      screen,
-    ),
-  );
+  screen.out(table(COLUMNS, certificates.map(row), screen));
   for (const sentence of certificates.flatMap(troubles))
     screen.out(painted(sentence, 'bad', screen));
 }
 
-function row(of: Certificate, screen: Screen): readonly string[] {
+function row(of: Certificate): readonly Cell[] {
   const { id, names, issuer, state, notAfter, version } = of;
   return [
-    painted(names ? listed(names) : id, 'plain', screen),
-    painted(issuer, 'plain', screen),
-    painted(state, MOODS[state] ?? 'plain', screen),
+    names ? listed(names) : id,
+    issuer,
+    { text: state, mood: MOODS[state] ?? 'plain' },
     notAfter?.toISOString().slice(0, 10) ?? '-',
     version === null ? '-' : String(version),
     delivery(of),

@@ -38,24 +38,39 @@ const NO_LINES = Object.fromEntries(
     .map((name) => [name, '']),
 );
 
+/** A text and its mood, or a plain text. */
+export type Cell = string | Readonly<{ text: string; mood: Mood }>;
+
+const GAP = 2;
+
 /** Rows below titles, without lines. A cell that is too long goes on below itself. */
 export function table(
   columns: readonly Column[],
-  rows: readonly (readonly string[])[],
+  rows: readonly (readonly Cell[])[],
   screen: Pick<Screen, 'colors'>,
 ): string {
   const drawn = new Table({
     head: columns.map(([title]) => painted(title, 'soft', screen)),
     colWidths: columns.map(([, width]) => width),
     chars: NO_LINES,
-    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 2 },
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': GAP },
     wordWrap: true,
-    wrapOnWordBoundary: false,
   });
-  drawn.push(...rows.map((row) => [...row]));
+  drawn.push(
+    ...rows.map((row) =>
+      row.map((cell, index) => drawnCell(cell, columns[index]?.[1] ?? 0, screen)),
+    ),
+  );
   return drawn
     .toString()
     .split('\n')
     .map((line) => line.trimEnd())
     .join('\n');
+}
+
+function drawnCell(cell: Cell, width: number, screen: Pick<Screen, 'colors'>): string {
+  const { text, mood } = typeof cell === 'string' ? { text: cell, mood: 'plain' as const } : cell;
+  // Lines end between words, so a word that is longer than its line is cut into several.
+  const longest = new RegExp(`\\S{${width - GAP}}(?=\\S)`, 'g');
+  return painted(text.replace(longest, '$& '), mood, screen);
 }

@@ -1,4 +1,5 @@
 import type { CertificateAuthorityOptions } from '../shared/adapters/acme/certificate-authority.ts';
+import type { QueueStatus } from '../shared/adapters/cloud-tasks.ts';
 import { createGoogleAuth, type GoogleAuth } from '../shared/adapters/google-auth.ts';
 import type { Identity } from '../shared/adapters/identity.ts';
 import { type Config, rulesOf } from '../shared/config.ts';
@@ -37,7 +38,7 @@ export type ApiDependencies = Function<ApiPorts, ApiSettings>;
 export type ApiPorts = Readonly<{
   records: CertificateRecords;
   queue: IssueQueue;
-  queueStates: () => Promise<readonly Readonly<{ issuer: string; queue: string; state: string }>[]>;
+  queueStates: () => Promise<readonly QueueStatus[]>;
   schedule: Schedule;
   /** POSTs to the reconcile function in our own name and returns its JSON. Throws `cluster-unreachable` when it does not answer. */
   askReconcile: (path: '/plan' | '/look', body: unknown) => Promise<unknown>;

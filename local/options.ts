@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { parseName } from '../shared/domain/names.ts';
 
@@ -43,12 +43,12 @@ const OPTIONS: readonly Option[] = [
   repeated(
     '--manifests <cluster=dir>',
     'YAML manifests for the embedded API server of that cluster',
-    pair,
+    pairOf(folder),
   ),
   repeated(
     '--cluster <cluster=kubeconfig>',
     'a real API server in place of the embedded one',
-    pair,
+    pairOf(readable),
   ),
   repeated('--zone <name>', 'a public zone in the embedded Cloud DNS', zoneName),
   new Option('--acme-directory <url>', 'that ACME server for every issuer').argParser(httpsUrl),
@@ -116,10 +116,13 @@ function repeated<T>(flags: string, description: string, parse: (text: string) =
     .argParser((text: string, previous: readonly T[]) => [...previous, parse(text)]);
 }
 
-function pair(text: string): Pair {
-  const [, name, path] = /^([^=]+)=(.+)$/.exec(text) ?? [];
-  if (name === undefined || path === undefined) throw new InvalidArgumentError('Write NAME=PATH.');
-  return [name, path];
+function pairOf(checked: (path: string) => string): (text: string) => Pair {
+  return (text) => {
+    const [, name, path] = /^([^=]+)=(.+)$/.exec(text) ?? [];
+    if (name === undefined || path === undefined)
+      throw new InvalidArgumentError('Write NAME=PATH.');
+    return [name, checked(path)];
+  };
 }
 
 function zoneName(text: string): string {
@@ -141,10 +144,20 @@ function httpsUrl(text: string): string {
 }
 
 function readable(path: string): string {
+  return looked(path, readFileSync);
+}
+
+function folder(path: string): string {
+  return looked(path, readdirSync);
+}
+
+function looked(path: string, look: (path: string) => unknown): string {
   try {
-    readFileSync(path);
+    look(path);
     return path;
   } catch (error) {
-    throw new InvalidArgumentError(`It cannot be read (${(error as NodeJS.ErrnoException).code}).`);
+    throw new InvalidArgumentError(
+      `${path} cannot be read (${(error as NodeJS.ErrnoException).code}).`,
+    );
   }
 }

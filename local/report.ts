@@ -5,6 +5,7 @@ import type { IssuedCertificate } from '../shared/domain/record.ts';
 import { messageOf } from '../shared/errors.ts';
 import { type Survey, survey } from '../shared/jobs/survey.ts';
 import { type Proof, prove, servedHosts } from '../shared/jobs/verify.ts';
+import { createLog } from '../shared/log.ts';
 import type { Journal } from './journal.ts';
 import type { System } from './system.ts';
 
@@ -68,14 +69,17 @@ export type ReportSources = Readonly<{
   acme: Readonly<{ signedRequests: number; requests: number }>;
 }>;
 
+// The report says itself what this look finds, and a log line would stand in front of the document.
+const QUIET = { log: createLog(() => {}) };
+
 /** Looks at everything once more, through the jobs' own eyes, and says how the run ended. */
 export async function reported(sources: ReportSources): Promise<Report> {
   const { system, journal, fronted, loaded, acme } = sources;
-  const { ports, settings } = reconcileDependencies(system.configOf('reconcile'));
+  const { ports, settings } = reconcileDependencies(system.configOf('reconcile'), QUIET);
   const seen = await survey(await ports(), settings);
   const certificates = seen.plan.map((entry) => certificate(entry, journal));
   const { served, faults: unread } = await servedNow(seen.plan, sources);
-  const faults = [...loaded.faults, ...seen.faults, ...unread];
+  const faults = unique([...loaded.faults, ...seen.faults, ...unread]);
   const refused = [...loaded.refused, ...seen.refusals];
   const isFine =
     faults.length === 0 &&
@@ -92,6 +96,10 @@ export async function reported(sources: ReportSources): Promise<Report> {
     faults,
   };
 }
+
+const unique = (faults: Report['faults']): Report['faults'] => [
+  ...new Map(faults.map((fault) => [`${fault.resource}: ${fault.message}`, fault])).values(),
+];
 
 const isGood = ({ state, targets }: ReportedCertificate) =>
   (state === 'issued' || state === 'kept') &&
@@ -148,7 +156,7 @@ type Held = Readonly<{ id: string; issued: IssuedCertificate; targets: PlanEntry
 
 /** A handshake with every host of a TLS block whose Secret holds a certificate of ours. */
 async function servedNow(plan: Survey['plan'], { system }: ReportSources) {
-  const { ports: syncPorts } = syncDependencies(system.configOf('sync'));
+  const { ports: syncPorts } = syncDependencies(system.configOf('sync'), QUIET);
   const ports = await syncPorts();
   const faults: Report['faults'][number][] = [];
   const lists = await Promise.all(

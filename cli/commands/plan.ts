@@ -2,7 +2,7 @@ import { documentOf } from '../client.ts';
 import { type ExitCode, type Session, showDocument } from '../command.ts';
 import { type Plan, planSchema } from '../documents.ts';
 import { listed } from '../render.ts';
-import { type Mood, painted, type Screen, table } from '../screen.ts';
+import { type Cell, type Mood, painted, type Screen, table } from '../screen.ts';
 
 /** What the next run would do. Exit 1 when anything is refused or could not be read. */
 export async function plan(session: Session): Promise<ExitCode> {
@@ -25,11 +25,11 @@ const MOODS: Readonly<Record<string, Mood>> = {
 };
 
 function show({ certificates, refused, faults }: Plan, screen: Screen): void {
-  const rows = certificates.map(({ names, id, issuer, action, message }) => [
-    painted(action, MOODS[action] ?? 'plain', screen),
-    painted(names.length > 0 ? listed(names) : id, 'plain', screen),
-    painted(issuer, 'plain', screen),
-    painted(message, 'plain', screen),
+  const rows = certificates.map(({ names, id, issuer, action, message }): readonly Cell[] => [
+    { text: action, mood: MOODS[action] ?? 'plain' },
+    names.length > 0 ? listed(names) : id,
+    issuer,
+    message,
   ]);
   const columns = [
     ['ACTION', 9],

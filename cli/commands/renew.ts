@@ -12,7 +12,7 @@ export async function renew(
   session: Session,
 ): Promise<ExitCode> {
   const path = `/v1/certificates/${encodeURIComponent(id)}`;
-  const before = wait ? await versionOf(await session.client.get(path)) : 0;
+  const before = wait ? versionOf(await session.client.get(path)) : 0;
   const ask = (query: string): Promise<Answer> => session.client.post(`${path}:renew${query}`);
   return waitedFor({ wait, ask, again: () => lookAgain(path, before, session) }, session);
 }

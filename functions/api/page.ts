@@ -73,7 +73,7 @@ function certificates({ inventory, now }: Readings): Html {
 </table></div>`;
   const none = html`<p class="soft">There is none yet. The next run of the schedule plans those that Ingresses ask for.</p>`;
   return html`<section aria-labelledby="certificates"><h2 id="certificates">Certificates</h2>
-${broken}${views.length > 0 ? table : none}
+${broken}${views.length > 0 ? table : undefined}${views.length + broken.length === 0 ? none : undefined}
 </section>`;
 }
 

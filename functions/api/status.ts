@@ -3,7 +3,7 @@ import { messageOf } from '../../shared/errors.ts';
 import type { ApiPorts } from '../dependencies.ts';
 
 /** A part of the status, or the sentence why it cannot be read now. */
-export type Part<T> = T | Readonly<{ error: string }>;
+type Part<T> = T | Readonly<{ error: string }>;
 
 /** Records that another program or a person left in a form that is not ours. */
 export type InvalidRecord = Readonly<{ id: string; problem: string }>;

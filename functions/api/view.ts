@@ -9,7 +9,7 @@ import type {
 import { renewal } from '../../shared/domain/renewal.ts';
 
 /** `failed` speaks of the last attempt: an earlier version may be in use all the same. */
-export type CertificateState = 'issued' | 'issuing' | 'failed' | 'requested';
+type CertificateState = 'issued' | 'issuing' | 'failed' | 'requested';
 
 /** A certificate as the outside reads it. What is not known is null. */
 export type CertificateView = Readonly<{

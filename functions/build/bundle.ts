@@ -37,6 +37,8 @@ export async function bundleFunction(root: string, name: FunctionName): Promise<
     metafile: true,
     bundle: true,
     minify: true,
+    // protobuf's JSON knows a Long, a Buffer and others by the names of their classes.
+    keepNames: true,
     platform: 'node',
     target: 'node24',
     format: 'esm',

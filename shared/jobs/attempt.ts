@@ -1,5 +1,5 @@
 import type { CertificateIdentity } from '../domain/certificate.ts';
-import type { CertificateRecord, SavedChallenge } from '../domain/record.ts';
+import type { CertificateRecord, SavedChallenge, StoredRecord } from '../domain/record.ts';
 import { CertificateError } from '../errors.ts';
 import type {
   CertificateAuthorities,
@@ -61,8 +61,8 @@ export async function removeChallenges(
 export async function save(
   attempt: Attempt,
   change: (record: CertificateRecord) => CertificateRecord,
-): Promise<void> {
-  await attempt.ports.records.update(attempt.certificate, (latest) => {
+): Promise<StoredRecord> {
+  return attempt.ports.records.update(attempt.certificate, (latest) => {
     requireLease(latest, attempt);
     return change(latest);
   });

@@ -1,4 +1,4 @@
-import type { IssuedCertificate, StoredRecord } from '../domain/record.ts';
+import type { IssuedCertificate, SavedChallenge, StoredRecord } from '../domain/record.ts';
 import { CertificateError, messageOf } from '../errors.ts';
 import type { CertificateAuthority, Order } from '../ports.ts';
 import type { Sensitive } from '../sensitive.ts';
@@ -8,10 +8,13 @@ import { type Provable, polled, proven, refusedBy } from './proof.ts';
 
 /**
  * From a record under our lease to a stored certificate. What must be known after a crash is recorded before the step that makes it
- * matter: the order's URL before anything is done for it, TXT values before they are written, the key before finalize.
+ * matter: the order's URL before anything is done for it, TXT values before they are written, the key before finalize, the certificate
+ * before its key is destroyed.
  */
 export async function obtain(attempt: Attempt, stored: StoredRecord): Promise<IssuedCertificate> {
   const { ports, identity, certificate } = attempt;
+  const { order, issued, challenges } = stored.record;
+  if (order && issued && issued.version > order.after) return closed(attempt, issued, challenges);
   const authority = ports.authorities(identity.issuer);
   const opened = await openOrder(attempt, authority, stored);
   const [ready, key] = await bothSettled(
@@ -22,12 +25,17 @@ export async function obtain(attempt: Attempt, stored: StoredRecord): Promise<Is
   const bundle = { key, chain: await authority.certificate(valid) };
   const described = ports.pki.verify(bundle, identity.names, ports.time.now());
   await assertLease(attempt);
-  const version = await ports.writer.add(certificate, bundle, opened.after);
-  return completed(attempt, { version, ...described });
+  const version = opened.added ?? (await ports.writer.add(certificate, bundle, opened.after));
+  const done = { version, ...described };
+  const { record } = await save(attempt, (latest) => ({ ...latest, issued: done }));
+  return closed(attempt, done, record.challenges);
 }
 
-/** `after` is the newest version when it was ordered; `places` is empty for an order that needs no more proof. */
-type Opened = Provable & Readonly<{ after: number; isNew: boolean }>;
+/**
+ * `after` is the newest version when it was ordered, `added` the one that an earlier attempt made of it; `places` is empty for an
+ * order that needs no more proof.
+ */
+type Opened = Provable & Readonly<{ after: number; added: number | undefined; isNew: boolean }>;
 
 /** The saved order when the CA still has it, else a new one. Names that cannot be proven are found out before they cost an order. */
 async function openOrder(
@@ -38,13 +46,15 @@ async function openOrder(
   const saved = record.order && (await authority.order(record.order.url));
   if (saved?.status === 'invalid') throw await refusedBy(authority, saved);
   if (saved && record.order && !isExpired(saved, attempt.ports.time.now())) {
+    const { after } = record.order;
     const places = saved.status === 'pending' ? await placements(attempt) : [];
-    return { order: saved, after: record.order.after, isNew: false, places };
+    const newest = saved.status === 'valid' ? await newestVersion(attempt) : 0;
+    const added = newest > after ? newest : undefined;
+    return { order: saved, after, added, isNew: false, places };
   }
   const places = await placements(attempt);
   await removeChallenges(attempt, record.challenges);
-  const [newest] = await attempt.ports.versions.list(attempt.certificate);
-  const after = newest?.number ?? 0;
+  const after = await newestVersion(attempt);
   await assertLease(attempt);
   const order = await authority.newOrder(attempt.identity.names);
   await save(attempt, (latest) => ({
@@ -57,7 +67,12 @@ async function openOrder(
     order: order.url,
     status: order.status,
   });
-  return { order, after, isNew: true, places };
+  return { order, after, added: undefined, isNew: true, places };
+}
+
+async function newestVersion({ ports, certificate }: Attempt): Promise<number> {
+  const [newest] = await ports.versions.list(certificate);
+  return newest?.number ?? 0;
 }
 
 const isExpired = ({ status, expires }: Order, now: Date) =>
@@ -97,19 +112,21 @@ async function finalized(
 }
 
 /** Everything of the attempt that must not outlive it goes; what could not be removed stays recorded for a later tick. */
-async function completed(attempt: Attempt, issued: IssuedCertificate): Promise<IssuedCertificate> {
+async function closed(
+  attempt: Attempt,
+  issued: IssuedCertificate,
+  challenges: readonly SavedChallenge[],
+): Promise<IssuedCertificate> {
   const { ports, certificate } = attempt;
-  const stored = await ports.records.read(certificate);
   const [removed, destroyed] = await Promise.allSettled([
-    removeChallenges(attempt, stored?.record.challenges ?? []),
-    ports.vault.destroy(pendingName(attempt.settings, attempt.certificate)),
+    removeChallenges(attempt, challenges),
+    ports.vault.destroy(pendingName(attempt.settings, certificate)),
   ]);
   for (const result of [removed, destroyed])
     if (result.status === 'rejected')
       ports.log.warn('clean-up failed', { certificate, reason: messageOf(result.reason) });
   await save(attempt, (latest) => ({
     ...latest,
-    issued,
     lease: undefined,
     failure: undefined,
     order: undefined,

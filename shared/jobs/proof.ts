@@ -21,13 +21,24 @@ export async function proven(
     open.push(...answerable(await authority.authorization(url), order));
   const challenges = open.map(({ name, value }) => savedChallenge(name, value, places));
   if (challenges.length > 0) {
-    await save(attempt, (latest) => ({ ...latest, challenges }));
+    await save(attempt, (latest) => ({
+      ...latest,
+      challenges: union(latest.challenges, challenges),
+    }));
     await attempt.ports.zones.present(challenges);
     await propagated(challenges, places, attempt);
     for (const { url, isAnswered } of open) if (!isAnswered) await authority.respond(url);
   }
   return polled(order, authority, attempt, ['pending']);
 }
+
+// What an attempt before this one proved already is still in DNS, and recorded here alone.
+const union = (recorded: readonly SavedChallenge[], more: readonly SavedChallenge[]) => [
+  ...recorded,
+  ...more.filter(
+    (one) => !recorded.some(({ owner, value }) => owner === one.owner && value === one.value),
+  ),
+];
 
 type Answerable = Readonly<{ name: string; url: string; value: string; isAnswered: boolean }>;
 

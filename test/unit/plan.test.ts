@@ -497,6 +497,20 @@ describe('what is wanted', () => {
     ]);
   });
 
+  test('is asked for by each of its Secrets that serves it', () => {
+    const { targets } = only({
+      desired: [desired({ targets: [target(), target({ secret: 'two' })] })],
+      sights: new Map([
+        [KEY, holding()],
+        ['prod/shop/two', holding()],
+      ]),
+    });
+    expect(targets.map(({ target: { secret: name }, asked }) => [name, asked])).toEqual([
+      ['tls', true],
+      ['two', true],
+    ]);
+  });
+
   test('is renewed in one Secret while its successor is being issued for it', () => {
     const successor = desired({ identity: identity({ names: ['new.a.test', 'www.a.test'] }) });
     const entries = plan(facts({ desired: [successor], now: day(70) }));

@@ -1,4 +1,4 @@
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { http } from '@google-cloud/functions-framework';
 import { getTestServer } from '@google-cloud/functions-framework/testing';
 import { PassThroughClient } from 'google-auth-library';
@@ -17,11 +17,11 @@ import type { IssueTask } from '../../../shared/domain/task.ts';
 import { createLog, type LogEntry } from '../../../shared/log.ts';
 import type { CertificateRecords } from '../../../shared/ports.ts';
 
-export const AUDIENCE = 'certherd-api';
+const AUDIENCE = 'certherd-api';
 const LOCATION = 'projects/p/locations/europe-west1';
 
 /** What a caller got: the JSON document, or the text of what is none. */
-export type Answer = Readonly<{
+type Answer = Readonly<{
   status: number;
   headers: Headers;
   text: string;
@@ -114,7 +114,7 @@ async function startPlayers() {
   const answers: World['answers'] = {};
   const woken: World['woken'] = { reconcile: [], issue: [] };
   const worker: World['worker'] = { work: async () => {} };
-  const server = createServer(async (request, response) => {
+  const play = async (request: IncomingMessage, response: ServerResponse) => {
     const body = (await request.toArray()).join('');
     const path = (request.url ?? '').replace('/reconcile', '');
     if (request.url === '/issue') {
@@ -127,7 +127,8 @@ async function startPlayers() {
     const reply = answers[path] ?? {};
     if (typeof reply === 'number') return response.writeHead(reply).end();
     return response.end(JSON.stringify(reply));
-  });
+  };
+  const server = createServer((request, response) => void play(request, response));
   const { url, close } = await listenOnLoopback(server, 0);
   return { url, close, answers, woken, worker };
 }

@@ -1,4 +1,8 @@
-import { describe, expect, test } from 'vitest';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { KubernetesFault } from '../../../local/kubernetes/kubernetes.ts';
 import {
   add,
   certificateFor,
@@ -110,6 +114,17 @@ describe('the newest enabled version is the certificate', () => {
     expect(one.system.ca?.counts().orders).toBe(1);
   });
 
+  test('a version that is no certificate is never delivered, nor does it hold up the next renewal', async () => {
+    const one = await delivered();
+    const before = await served(one, 'one', 'shop-tls');
+    await add(one, one.id, 'no certificate');
+    expect(await served(one, 'one', 'shop-tls')).toEqual(before);
+    expect(await current(one, one.id)).toBe('1');
+    one.clock.advance(63 * DAY_MS);
+    await one.tick();
+    expect(await served(one, 'one', 'shop-tls')).toMatchObject({ version: '3' });
+  });
+
   test('of more versions than are kept, the oldest are destroyed after delivery', async () => {
     const one = await delivered(3);
     const states = (await one.versions(one.id)).map(({ number, state }) => `${number} ${state}`);
@@ -155,10 +170,9 @@ describe('Secrets of others', () => {
   });
 
   test('one of several targets that refuses holds up none of the others', async () => {
-    const allow = [{ namespaces: ['*'], names: ['*'] }];
     const shop = (namespace: string) => ingress('shop', ['shop.a.test'], 'tls', { namespace });
     const one = await running({
-      document: { clusters: ['one', 'two'].map((name) => ({ name, allow })) },
+      document: { clusters: CLUSTERS },
       manifests: { one: [shop('web'), shop('blog')], two: [shop('web')] },
     });
     const foreign = await makeSecret(one, 'one', { namespace: 'blog', name: 'tls' });
@@ -196,6 +210,7 @@ describe('what is wanted', () => {
 
     one.clock.advance(63 * DAY_MS);
     await one.tick();
+    await one.tick();
     expect(await served(one, 'one', 'shop-tls')).toMatchObject({ version: '2', uid });
     const { id } = await certificateFor(one, 'shop.a.test');
     expect((await served(one, 'one', 'shop-tls')).certificate).toBe(id);
@@ -222,6 +237,7 @@ describe('what is wanted', () => {
     await one.apply('one', ingress('shop', ['shop.a.test'], 'shop-tls', { annotations: {} }));
     one.clock.advance(63 * DAY_MS);
     await one.tick();
+    await one.tick();
     expect(await served(one, 'one', 'shop-tls')).toMatchObject({ version: '2' });
 
     await removeIngress(one, 'one', 'shop');
@@ -232,4 +248,76 @@ describe('what is wanted', () => {
     await one.tick();
     expect(await served(one, 'one', 'shop-tls')).toMatchObject({ version: '2' });
   });
+
+  test('a cluster that cannot be read keeps its certificates wanted, and gets what it missed', async () => {
+    let isForbidden = false;
+    const one = await running({
+      document: { clusters: CLUSTERS },
+      manifests: { two: [ingress('shop', ['shop.a.test'], 'shop-tls')] },
+      trouble: {
+        kubernetes(cluster) {
+          if (isForbidden && cluster === 'two') throw new KubernetesFault(403, 'Forbidden', 'no');
+        },
+      },
+    });
+    await one.tick();
+    const before = await one.records();
+    isForbidden = true;
+    await one.tick();
+    expect(await one.records()).toEqual(before);
+    one.clock.advance(63 * DAY_MS);
+    await one.tick();
+    const [stored] = await one.records();
+    expect((await one.versions(stored?.id ?? '')).map(({ number }) => number)).toEqual([2, 1]);
+    expect(stored?.record).toMatchObject({
+      askers: [{ cluster: 'two', namespace: 'web' }],
+      delivered: { version: 1 },
+    });
+
+    isForbidden = false;
+    expect(await served(one, 'two', 'shop-tls')).toMatchObject({ version: '1' });
+    await one.tick();
+    expect(await served(one, 'two', 'shop-tls')).toMatchObject({ version: '2' });
+  });
+
+  test('a cluster that leaves the configuration keeps its certificates wanted', async () => {
+    const state = mkdtempSync(join(tmpdir(), 'certherd-'));
+    onTestFinished(() => rmSync(state, { recursive: true }));
+    const before = await running({
+      ...{ state, document: { clusters: CLUSTERS } },
+      manifests: { two: [ingress('shop', ['shop.a.test'], 'shop-tls')] },
+    });
+    await before.tick();
+    await before.stop();
+    const after = await running({ state });
+    after.clock.advance(63 * DAY_MS);
+    await after.tick();
+    const [stored] = await after.records();
+    expect((await after.versions(stored?.id ?? '')).map(({ number }) => number)).toEqual([2, 1]);
+    expect(stored?.record.askers).toEqual([{ cluster: 'two', namespace: 'web' }]);
+  });
+
+  test('more namespaces than a record can name are asked for as one *, and each gets each version', async () => {
+    const namespaces = Array.from({ length: 30 }, (_, n) => `team-${n}-${'x'.repeat(40)}`);
+    const one = await running({
+      manifests: {
+        one: namespaces.map((namespace) => ingress('shop', ['shop.a.test'], 'tls', { namespace })),
+      },
+    });
+    await one.tick();
+    one.clock.advance(63 * DAY_MS);
+    await one.tick();
+    const { record } = await certificateFor(one, 'shop.a.test');
+    expect(record.askers).toEqual([{ cluster: 'one', namespace: '*' }]);
+    const secrets = await Promise.all(
+      namespaces.map((namespace) => served(one, 'one', 'tls', namespace)),
+    );
+    expect(new Set(secrets.map(({ version }) => version))).toEqual(new Set(['2']));
+    expect(one.system.ca?.counts().orders).toBe(2);
+    expect(await planned(one)).toEqual(['shop.a.test keep fresh']);
+  });
 });
+
+const CLUSTERS = ['one', 'two'].map((name) => ({
+  ...{ name, allow: [{ namespaces: ['*'], names: ['*'] }] },
+}));

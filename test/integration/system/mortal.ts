@@ -3,6 +3,7 @@ import { issueDependencies } from '../../../functions/dependencies.ts';
 import { listenOnLoopback } from '../../../local/google-api.ts';
 import type { System } from '../../../local/system.ts';
 import type { Config } from '../../../shared/config.ts';
+import type { Running } from './running.ts';
 
 /** At which of a process's calls it dies: before the call leaves, or with the call made and its reply lost. */
 export type Death = Readonly<{ call: string; side: 'before' | 'after' }>;
@@ -10,6 +11,8 @@ export type Death = Readonly<{ call: string; side: 'before' | 'after' }>;
 /** The calls that one process makes, each with a name that it has once, and its death. */
 export type Life = Readonly<{
   calls: readonly string[];
+  /** Those that took effect. */
+  done: readonly string[];
   /** Resolves when the process is dead; never for one that is to live. */
   dead: Promise<void>;
   /** Makes a call of the process. From its death on nothing that it does happens any more, and nothing comes back to it. */
@@ -21,11 +24,17 @@ const never = <T>() => new Promise<T>(() => {});
 /** A process's life until its death; without one it lives on. */
 export function life(death?: Death): Life {
   const calls: string[] = [];
+  const done: string[] = [];
   const counts = new Map<string, number>();
   const dying = Promise.withResolvers<void>();
   let isDead = false;
+  const die = () => {
+    isDead = true;
+    dying.resolve();
+  };
   return {
     calls,
+    done,
     dead: dying.promise,
     async step(name, make) {
       if (isDead) return never();
@@ -34,13 +43,11 @@ export function life(death?: Death): Life {
       const call = count === 1 ? name : `${name} (${count})`;
       calls.push(call);
       const isLast = death?.call === call;
-      if (isLast) isDead = true;
-      if (isLast && death.side === 'before') {
-        dying.resolve();
-        return never();
-      }
+      if (isLast && death.side === 'before') die();
+      if (isDead) return never();
       const result = await make();
-      if (isLast) dying.resolve();
+      done.push(call);
+      if (isLast) die();
       return isDead ? never() : result;
     },
   };
@@ -116,20 +123,27 @@ function callName(method: string, url: string): string {
   return `${method} ${path.split('/').at(-1)}`;
 }
 
-/** A worker's ports for one life: requests to Google go the way, each call to the CA is a step. */
-export async function mortalWorker(system: System, way: Way) {
+/** A worker's ports for each life: requests to Google go the way, each call to the CA is a step. */
+export async function mortalWorker({ system, clock }: Running, way: Way) {
   const config = system.configOf('issue');
   const { ports, settings } = issueDependencies(
     { ...config, endpoints: { ...config.endpoints, ...way.endpoints } },
-    { log: { debug() {}, info() {}, warn() {}, error() {} } },
+    { log: SILENT, time: timeOf(clock) },
   );
   const shared = await ports();
   return {
     settings,
-    portsOf: (of: Life, time: typeof shared.time) => ({
+    portsOf: (of: Life) => ({
       ...shared,
-      time,
       authorities: (issuer: string) => mortal('CA', shared.authorities(issuer), of),
     }),
   };
 }
+
+const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** The time of the embedded system; sleeping takes as long as it does. */
+export const timeOf = (clock: Running['clock']) => ({
+  now: clock.now,
+  sleep: (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms)),
+});

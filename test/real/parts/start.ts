@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Report } from '../../../local/report.ts';
 
@@ -19,11 +20,12 @@ export type Printed = Omit<Report, 'certificates'> &
 /** `npm start -- ARGS` to its end. */
 export async function start(args: readonly string[]): Promise<Run> {
   const child = launch(args);
-  const said = { stdout: '', stderr: '' };
-  child.stdout.on('data', (chunk: Buffer) => void (said.stdout += chunk));
-  child.stderr.on('data', (chunk: Buffer) => void (said.stderr += chunk));
-  const [code] = (await once(child, 'close')) as [number | null];
-  return { code, ...said };
+  const [stdout, stderr, [code]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'close') as Promise<[number | null]>,
+  ]);
+  return { code, stdout, stderr };
 }
 
 /** `npm start -- --once --json ARGS`, its document parsed. Throws what it said when there is none. */
@@ -53,20 +55,21 @@ const UP_WITHIN_MS = 60_000;
 export async function startAndStay(args: readonly string[]): Promise<Staying> {
   const child = launch(['--port', '0', ...args]);
   const closed = once(child, 'close') as Promise<[number | null]>;
-  let text = '';
+  const chunks: Buffer[] = [];
   for (const stream of [child.stdout, child.stderr])
-    stream.on('data', (chunk: Buffer) => void (text += chunk));
+    stream.on('data', (chunk: Buffer) => void chunks.push(chunk));
+  const said = () => Buffer.concat(chunks).toString();
   const interrupt = async () => {
     if (child.exitCode === null) child.kill('SIGINT');
     return (await closed)[0];
   };
   const until = Date.now() + UP_WITHIN_MS;
   for (;;) {
-    const [, url] = /^API and status page: (\S+)$/m.exec(text) ?? [];
-    if (url) return { url, said: () => text, interrupt };
+    const [, url] = /^API and status page: (\S+)$/m.exec(said()) ?? [];
+    if (url) return { url, said, interrupt };
     if (child.exitCode !== null || Date.now() > until) {
       await interrupt();
-      throw new Error(`npm start does not stay up:\n${text.slice(-3000)}`);
+      throw new Error(`npm start does not stay up:\n${said().slice(-3000)}`);
     }
     await wait(25);
   }

@@ -19,6 +19,8 @@ describe('roles', () => {
     ['user:b@a.test', 'operator'],
     ['user:c@a.test', 'admin'],
     ['user:A@a.test', undefined],
+    ['user:C@a.test', undefined],
+    ['user:B@a.test', undefined],
     ['serviceAccount:a@a.test', undefined],
     ['', undefined],
   ])('%s is %s', ([member, role]) => {

@@ -1,0 +1,106 @@
+import { createServer, type AddressInfo } from 'node:net';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { request } from 'node:http';
+import { buildDeployable } from '../../functions/build/deployable.ts';
+import type { FunctionName } from '../../functions/build/bundle.ts';
+import { ROOT, type Running, started } from './process.ts';
+
+/** Builds one function as it is deployed, and returns its folder. */
+export async function builtFunction(name: FunctionName, folder: string): Promise<string> {
+  await buildDeployable(ROOT, name, folder);
+  return join(folder, name);
+}
+
+export type FunctionProcess = Readonly<{ url: string; running: Running }>;
+
+export type FunctionOptions = Readonly<{
+  name: FunctionName;
+  /** Its built folder. */
+  source: string;
+  /** The configuration document as JSON. */
+  config: string;
+  /** For Node itself. */
+  nodeOptions?: string;
+  /** Put before the command, as in `taskset -c 0`. */
+  prefix?: readonly string[];
+}>;
+
+/** Starts a bundle under the functions framework, as the platform does. It listens some time later. */
+export async function startFunction(options: FunctionOptions): Promise<FunctionProcess> {
+  const { name, source, config, nodeOptions, prefix = [] } = options;
+  const port = await freePort();
+  const framework = createRequire(join(ROOT, 'package.json')).resolve(
+    '@google-cloud/functions-framework',
+  );
+  const [command = '', ...args] = [
+    ...prefix,
+    process.execPath,
+    ...(nodeOptions ? nodeOptions.split(' ') : []),
+    join(dirname(framework), 'main.js'),
+    `--target=${name}`,
+    `--source=${source}`,
+    `--port=${port}`,
+  ];
+  const env = { CERTHERD_CONFIG: config, NODE_ENV: 'production' };
+  return { url: `http://127.0.0.1:${port}`, running: started({ command, args, env }) };
+}
+
+export type Asked = Readonly<{
+  method: 'GET' | 'POST';
+  path: string;
+  headers?: Readonly<Record<string, string>>;
+  body?: unknown;
+}>;
+
+const PATIENCE_MS = 30_000;
+const PAUSE_MS = 4;
+
+/** Asks until somebody listens, and returns the first answer. Throws what the function printed unless it is 200. */
+export async function firstAnswer({ url, running }: FunctionProcess, asked: Asked): Promise<string> {
+  const until = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const answer = await answerOf(url, asked);
+    if (answer?.status === 200) return answer.text;
+    if (answer)
+      throw new Error(`${asked.path} answers ${answer.status}: ${answer.text}\n${running.said()}`);
+    if (running.child.exitCode !== null || performance.now() > until)
+      throw new Error(`nobody answers ${asked.path}: ${running.said()}`);
+    await wait(PAUSE_MS);
+  }
+}
+
+type Answer = Readonly<{ status: number; text: string }>;
+
+/** undefined when nobody listens. */
+function answerOf(url: string, { method, path, headers, body }: Asked) {
+  const { promise, resolve, reject } = Promise.withResolvers<Answer | undefined>();
+  const sent = request(`${url}${path}`, {
+    method,
+    agent: false,
+    headers: { 'content-type': 'application/json', ...headers },
+  });
+  sent.on('error', (error: NodeJS.ErrnoException) =>
+    error.code === 'ECONNREFUSED' ? resolve(undefined) : reject(error),
+  );
+  sent.on('response', async (response) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of response) chunks.push(chunk as Buffer);
+    resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') });
+  });
+  sent.end(body === undefined ? undefined : JSON.stringify(body));
+  return promise;
+}
+
+/** A port that was free a moment ago. */
+export function freePort(): Promise<number> {
+  const server = createServer();
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+}

@@ -1,0 +1,93 @@
+import { systemClock } from '../../local/clock.ts';
+import { createKeeper, type Keeper } from '../../local/keeper.ts';
+import { type System, startSystem } from '../../local/system.ts';
+import { createLog } from '../../shared/log.ts';
+import { FLEET_CLUSTER, FLEET_ISSUER, FLEET_ZONE } from './fleet/certificate.ts';
+import { storedFleet } from './fleet/stored-secrets.ts';
+
+/** What the process of the stand-ins is started with, as its only argument. */
+export type StandInOptions = Readonly<{
+  /** Stored certificates. */
+  certificates: number;
+  /** A real cluster in place of the embedded one. */
+  kubeconfig: string | undefined;
+}>;
+
+/** What it says when everything runs: the configuration of each function, as JSON, and tokens. */
+export type StandInsReady = Readonly<{
+  configs: Readonly<Record<'reconcile' | 'issue' | 'sync' | 'api', string>>;
+  /** An operator's, for the api. */
+  identityToken: string;
+}>;
+
+/** Calls to the stand-ins so far, by kind. */
+export type Calls = Readonly<Record<string, number>>;
+
+const OPERATOR = 'operator@bench.test';
+const PROJECT = 'bench';
+
+async function main({ certificates, kubeconfig }: StandInOptions): Promise<void> {
+  const calls: Record<string, number> = {};
+  const system = await startSystem({
+    document: DOCUMENT,
+    zones: [FLEET_ZONE],
+    records: [],
+    realClusters: new Map(kubeconfig === undefined ? [] : [[FLEET_CLUSTER, kubeconfig]]),
+    acme: undefined,
+    dnsPort: 0,
+    port: 0,
+    record: undefined,
+    keeper: withStored(certificates),
+    clock: systemClock,
+    surroundings: { log: createLog(() => {}) },
+    trouble: {
+      before(service, { method, url = '' }) {
+        const kind = `${service} ${method} ${kindOf(url)}`;
+        calls[kind] = (calls[kind] ?? 0) + 1;
+      },
+    },
+  });
+  process.on('message', () => process.send?.(calls));
+  process.send?.(await ready(system));
+}
+
+async function ready({ config, configOf, services }: System): Promise<StandInsReady> {
+  const configFor = (role: Parameters<System['configOf']>[0]) => JSON.stringify(configOf(role));
+  return {
+    configs: {
+      reconcile: configFor('reconcile'),
+      issue: configFor('issue'),
+      sync: configFor('sync'),
+      api: configFor('api'),
+    },
+    identityToken: await services.metadata.identityToken(OPERATOR, config.runtime.audience),
+  };
+}
+
+const DOCUMENT = {
+  project: PROJECT,
+  issuers: { [FLEET_ISSUER]: { directory: 'https://ca.test/dir', contact: 'ops@example.org' } },
+  clusters: [{ name: FLEET_CLUSTER, kubeconfigSecret: 'kubeconfig-fleet' }],
+  access: { operators: [`user:${OPERATOR}`] },
+};
+
+/** Everything in memory, and Secret Manager with certificates in it. */
+function withStored(certificates: number): Keeper {
+  const keeper = createKeeper(undefined);
+  const stored = { load: () => storedFleet(PROJECT, certificates) as never, save: () => {} };
+  return {
+    ...keeper,
+    start: (name, start) =>
+      keeper.start(name, (kept) =>
+        start(name === 'secret-manager' ? { ...kept, store: stored } : kept),
+      ),
+  };
+}
+
+// What differs from call to call of one kind is left out.
+const kindOf = (url: string) =>
+  (url.split('?')[0] ?? '')
+    .replace(/(projects|locations|secrets|managedZones|queues)\/[^/:]+/g, '$1/*')
+    .replace(/versions\/[^/:]+/g, 'versions/*');
+
+await main(JSON.parse(process.argv[2] ?? '{}') as StandInOptions);
