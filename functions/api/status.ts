@@ -1,3 +1,4 @@
+import type { QueueStatus } from '../../shared/adapters/cloud-tasks.ts';
 import type { StoredRecord } from '../../shared/domain/record.ts';
 import { messageOf } from '../../shared/errors.ts';
 import type { ApiPorts } from '../dependencies.ts';
@@ -8,14 +9,10 @@ type Part<T> = T | Readonly<{ error: string }>;
 /** Records that another program or a person left in a form that is not ours. */
 export type InvalidRecord = Readonly<{ id: string; problem: string }>;
 
-/** `problem` says why a queue's own state could not be read. */
-type QueueState = Awaited<ReturnType<ApiPorts['queueStates']>>[number] &
-  Readonly<{ problem?: string | undefined }>;
-
 /** Everything that the status and its page are made from, read at once. */
 export type Readings = Readonly<{
   schedule: Part<Awaited<ReturnType<ApiPorts['schedule']['state']>>>;
-  queues: Part<readonly QueueState[]>;
+  queues: Part<readonly QueueStatus[]>;
   inventory: Part<
     Readonly<{ records: readonly StoredRecord[]; invalid: readonly InvalidRecord[] }>
   >;

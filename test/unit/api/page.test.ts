@@ -11,7 +11,7 @@ const HOUR_MS = 3_600_000;
 
 const seen = (differs: Partial<Readings> = {}): Readings => ({
   schedule: { state: 'ENABLED', lastRunAt: day(9), lastResult: 'ok', nextRunAt: day(11) },
-  queues: [{ issuer: 'production', queue: 'q', state: 'RUNNING' }],
+  queues: [{ issuer: 'production', queue: 'q', state: 'RUNNING', problem: undefined }],
   inventory: { records: [stored()], invalid: [] },
   now: NOW,
   ...differs,
