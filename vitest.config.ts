@@ -14,6 +14,12 @@ const project = (name: string, timeoutMs: number) => ({
 
 export default defineConfig({
   test: {
+    // The domain decides everything: each of its branches has a case. Elsewhere coverage is a question, not a gate.
+    coverage: {
+      include: ['shared/domain/**'],
+      reporter: ['text-summary'],
+      thresholds: { branches: 100, lines: 100 },
+    },
     env: { METADATA_SERVER_DETECTION: 'none' },
     projects: [
       project('unit', 5_000),

@@ -138,7 +138,10 @@ const document = z
       .refine((issuers) => Object.keys(issuers).length > 0, 'configure at least one issuer'),
     defaultIssuer: z.string().optional(),
     clusters: z.array(cluster).min(1, 'configure at least one cluster'),
-    zones: z.array(z.strictObject({ project: z.string().min(1) })).optional(),
+    zones: z
+      .array(z.strictObject({ project: z.string().min(1) }))
+      .min(1, 'name at least one project, or leave it out')
+      .optional(),
     delegated: z.array(suffix).default([]),
     wildcards: z.array(plainName).default([]),
     certificates: z.array(configuredCertificate).default([]),

@@ -1,6 +1,7 @@
 import { build, type Metafile, type OutputFile } from 'esbuild';
 import { tasksClient, withoutUnused } from './plugins.ts';
 
+/** The functions, each of which is deployed on its own. */
 export const functionNames = ['reconcile', 'issue', 'sync', 'api'] as const;
 export type FunctionName = (typeof functionNames)[number];
 
@@ -19,10 +20,11 @@ export const foreignPackages = (name: FunctionName, { packages }: Bundle): reado
     .map((share) => share.name)
     .filter((found) => foreign[name].includes(found) || foreignToAll.includes(found));
 
+/** A bundle's source, and the packages in it, the largest first. */
 export type Bundle = Readonly<{ code: Uint8Array; packages: readonly PackageShare[] }>;
 
 /** How many bytes of a bundle come from one package; our own code goes by the name `certherd`. */
-export type PackageShare = Readonly<{ name: string; bytes: number }>;
+type PackageShare = Readonly<{ name: string; bytes: number }>;
 
 /**
  * One ES module that holds a function and all it imports, and exports it under its name: that is how the framework finds its target

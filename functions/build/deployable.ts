@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type Bundle, bundleFunction, type FunctionName, foreignPackages } from './bundle.ts';
 import { packageFiles, zipped } from './package.ts';
 
+/** What was built of one function. */
 export type Deployable = Readonly<{ name: FunctionName; bundle: Bundle; zipBytes: number }>;
 
 /** Writes `<name>/` and `<name>.zip` below `out`. Throws, and writes nothing, when the bundle holds a package that its function must not have. */

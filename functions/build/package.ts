@@ -47,7 +47,7 @@ const json = (value: unknown): Uint8Array =>
   new TextEncoder().encode(`${JSON.stringify(value, undefined, 2)}\n`);
 
 /** The entries that one dependency of the root needs, where they are: nothing is resolved anew. */
-function lockedSubtree(packages: Lock['packages'], dependency: string): Lock['packages'] {
+export function lockedSubtree(packages: Lock['packages'], dependency: string): Lock['packages'] {
   const kept = new Set<string>();
   const queue = [pathOf(packages, '', dependency)];
   for (const path of queue) {

@@ -22,6 +22,8 @@ export type Facts = Readonly<{
   inventory: readonly StoredRecord[];
   /** Targets looked at, by `targetKey`. A target that is not in it was not looked at this time. */
   sights: ReadonlyMap<string, Sight>;
+  /** Where, as `cluster/namespace`, some Secret that may serve a certificate of ours was not looked at this time. */
+  unlooked: ReadonlySet<string>;
   /** Version states of the certificates whose turn it was. */
   versions: ReadonlyMap<string, readonly VersionState[]>;
   configuredClusters: ReadonlySet<string>;
@@ -133,7 +135,7 @@ const isUndeliverable: Rule = (of) => {
   const hindered = targets.filter(isHindered);
   const refused = hindered.filter(({ standing }) => standing.state === 'refused');
   if (refused.length === targets.length)
-    return { action: 'refuse', reason: 'targets-refused', message: refused.map(said).join('; ') };
+    return { action: 'refuse', reason: 'targets-refused', message: sentences(refused) };
   // What was issued once is served somewhere: it is renewed while its clusters are away.
   if (renewal.reason !== 'missing') return undefined;
   const unreadable = hindered.find(({ standing }) => standing.state === 'unreadable');
@@ -174,13 +176,22 @@ type Hindered = TargetPlan & Readonly<{ standing: Readonly<{ message: string }> 
 
 const isHindered = (of: TargetPlan): of is Hindered => 'message' in of.standing;
 
+const MOST_SENTENCES = 3;
+
+function sentences(hindered: readonly Hindered[]): string {
+  const rest = hindered.length - MOST_SENTENCES;
+  const more = rest > 0 ? [`and ${rest} more Secrets`] : [];
+  return [...hindered.slice(0, MOST_SENTENCES).map(said), ...more].join('; ');
+}
+
 /** What stands in the way of a target, in a sentence that names its Secret. */
 const said = ({ target, standing }: Hindered) => `Secret ${targetKey(target)} ${standing.message}`;
 
-// A version that somebody added by hand: sync looks into it before anything is issued over it.
-const isUndescribed: Rule = ({ newest, issued }) => {
-  if (!newest || issued) return undefined;
-  const message = `version ${newest.number} was not made by a worker; sync looks into it`;
+// A version that somebody added or disabled by hand: sync looks into it before anything is issued over it, unless time presses.
+const isUndescribed: Rule = ({ newest, stored, renewal }) => {
+  if (!newest || newest.number === stored?.record.issued?.version) return undefined;
+  if (renewal.reason === 'emergency') return undefined;
+  const message = `its newest enabled version, ${newest.number}, is not the one recorded; sync looks into it`;
   return { action: 'sync', reason: 'version-changed', message };
 };
 

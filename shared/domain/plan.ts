@@ -42,7 +42,7 @@ export function plan(facts: Facts): readonly PlanEntry[] {
   const desired = new Set(facts.desired.map(({ id }) => id));
   const seen: Seen = {
     serving: servingTargets(facts.sights),
-    unreadable: unreadableNamespaces(facts),
+    isHidden: hiddenNamespaces(facts),
   };
   const found: readonly Found[] = [
     ...facts.desired.map((certificate) => ({
@@ -65,7 +65,7 @@ type Found = Readonly<
 
 type Seen = Readonly<{
   serving: ReadonlyMap<string, readonly Target[]>;
-  unreadable: (asker: Asker) => boolean;
+  isHidden: (asker: Asker) => boolean;
 }>;
 
 /** The targets whose Secret carries a certificate of ours now, by that certificate's id. */
@@ -81,18 +81,18 @@ function servingTargets(sights: Facts['sights']): ReadonlyMap<string, readonly T
   return byCertificate;
 }
 
-/** Whether some Secret where that asker lives could not be read: whatever it holds is still served. */
-function unreadableNamespaces({ sights, ...facts }: Facts): Seen['unreadable'] {
-  const hidden = [...sights].filter(([, { state }]) => state === 'unreadable').map(([key]) => key);
-  const places = new Set(
-    hidden
-      .map(targetOf)
-      .flatMap(({ cluster, namespace }) => [`${cluster}/${namespace}`, `${cluster}/*`]),
-  );
+/** Whether some Secret where that asker lives could not be read, or was not looked at: whatever it holds is still served. */
+function hiddenNamespaces({ sights, unlooked, ...facts }: Facts): Seen['isHidden'] {
+  const places = new Set(unlooked);
+  for (const [key, { state }] of sights) {
+    const { cluster, namespace } = targetOf(key);
+    if (state === 'unreadable') places.add(`${cluster}/${namespace}`);
+  }
+  const clusters = new Set([...places].map((place) => place.split('/')[0]));
   return ({ cluster, namespace }) =>
     facts.unreadableClusters.has(cluster) ||
     !facts.configuredClusters.has(cluster) ||
-    places.has(`${cluster}/${namespace}`);
+    (namespace === '*' ? clusters.has(cluster) : places.has(`${cluster}/${namespace}`));
 }
 
 function targetOf(key: string): Target {
@@ -100,7 +100,7 @@ function targetOf(key: string): Target {
   return { cluster, namespace, secret };
 }
 
-function caseOf({ desired, stored }: Found, { serving, unreadable }: Seen, facts: Facts): Case {
+function caseOf({ desired, stored }: Found, { serving, isHidden }: Seen, facts: Facts): Case {
   const { id } = desired ?? stored;
   const { identity } = desired ?? stored.record;
   const versions = facts.versions.get(id);
@@ -129,7 +129,7 @@ function caseOf({ desired, stored }: Found, { serving, unreadable }: Seen, facts
       ...(desired?.askers ?? []),
       ...served,
       // Who asked last and cannot be asked now: what is unreadable or gone is never taken for a no.
-      ...(stored?.record.askers ?? []).filter(unreadable),
+      ...(stored?.record.askers ?? []).filter(isHidden),
     ]),
     renewal: renewal(issued, facts.now),
   };

@@ -1,5 +1,6 @@
 import type { CertificateIdentity } from '../domain/certificate.ts';
 import type { CertificateRecord, SavedChallenge, StoredRecord } from '../domain/record.ts';
+import type { IssueReason } from '../domain/task.ts';
 import { CertificateError } from '../errors.ts';
 import type {
   CertificateAuthorities,
@@ -39,6 +40,8 @@ export type IssueSettings = Readonly<{
 export type Attempt = Readonly<{
   certificate: string;
   identity: CertificateIdentity;
+  /** A person's wish stays a wish when it fails. */
+  reason: IssueReason;
   holder: string;
   deadline: Date;
   ports: IssuePorts;

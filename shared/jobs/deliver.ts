@@ -93,8 +93,14 @@ export async function deliver(
   }
 }
 
-/** A Secret, and whether something asks that it hold the certificate; if not, it only still serves it. */
-export type Recipient = Readonly<{ target: Target; asked: boolean }>;
+/**
+ * A Secret, and what the certificate has to do with it: `asked` for; `partly` asked for, so that it goes where nothing or an older
+ * version of it is; or only still `served`, so that it goes where an older version of it is.
+ */
+export type Recipient = Readonly<{ target: Target; claim: 'asked' | 'partly' | 'served' }>;
+
+const mayReplace = (claim: Recipient['claim'], serves: string | undefined, id: string): boolean =>
+  claim === 'asked' || serves === id || (claim === 'partly' && serves === undefined);
 
 const contested = ({ target }: Recipient): Written => ({
   target,
@@ -139,7 +145,7 @@ async function tried(seen: Look, writing: Writing): Promise<Written | undefined>
 }
 
 async function write(
-  { target, asked, secret }: Extract<Look, { secret: unknown }>,
+  { target, claim, secret }: Extract<Look, { secret: unknown }>,
   writing: Writing,
 ): Promise<Written | undefined> {
   const { stored, newest, ports, installation } = writing;
@@ -150,7 +156,7 @@ async function write(
   );
   if (stands.state === 'current') return { target, state: 'unchanged', reason: undefined };
   if (stands.state !== 'behind') return { target, state: 'refused', reason: stands.message };
-  if (!asked && stands.serves !== stored.id)
+  if (!mayReplace(claim, stands.serves, stored.id))
     return { target, state: 'unchanged', reason: 'it holds another certificate by now' };
   const taken = await takenBy(target, stands.serves, writing);
   if (taken)

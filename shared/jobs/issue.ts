@@ -46,6 +46,7 @@ export async function issue(
   const attempt: Attempt = {
     certificate,
     identity: task.identity,
+    reason: task.reason,
     holder,
     ports,
     settings,
@@ -180,7 +181,12 @@ async function failed(error: CertificateError, attempt: Attempt): Promise<Outcom
   const { failure } = record;
   if (!failure || record.lease)
     return { state: 'kept', reason: 'the lease was lost; another worker has it' };
-  await tryAgain(attempt, record, 'retry', failure.retryAt);
+  await tryAgain(
+    attempt,
+    record,
+    attempt.reason === 'manual' ? 'manual' : 'retry',
+    failure.retryAt,
+  );
   return { state: 'failed', ...failure };
 }
 

@@ -1,3 +1,4 @@
+import pLimit from 'p-limit';
 import { challengeName, zonesFor } from '../domain/challenge.ts';
 import type { SavedChallenge } from '../domain/record.ts';
 import { CertificateError, messageOf } from '../errors.ts';
@@ -86,6 +87,8 @@ const listed = (words: readonly string[]) =>
 
 const PROPAGATION_MS = 60_000;
 const POLL_MS = [50, 250, 500, 1000] as const;
+// Every owner is asked of some four servers at once; a burst of hundreds of datagrams is dropped on the way.
+const AT_ONCE = 10;
 
 /** Returns when every authoritative server of every zone concerned answers every value, and the settle time is over. */
 export async function propagated(
@@ -95,28 +98,34 @@ export async function propagated(
 ): Promise<void> {
   const { time, lookup } = attempt.ports;
   const until = new Date(time.now().getTime() + PROPAGATION_MS);
-  const owners = [...Map.groupBy(challenges, ({ owner }) => owner)];
+  const limit = pLimit(AT_ONCE);
+  let open = [...Map.groupBy(challenges, ({ owner }) => owner)];
   for (let poll = 0; ; poll += 1) {
     const missing = await Promise.all(
-      owners.map(([owner, of]) =>
-        lookup.serversWithout(
-          nameServersOf(owner, places),
+      open.map(([owner, of]) =>
+        limit(async () => ({
           owner,
-          of.map(({ value }) => value),
-        ),
+          servers: await lookup.serversWithout(
+            nameServersOf(owner, places),
+            owner,
+            of.map(({ value }) => value),
+          ),
+        })),
       ),
     );
-    const late = missing.findIndex((servers) => servers.length > 0);
-    if (late === -1) break;
+    // What is answered everywhere is not asked again: a hundred names must not be lucky all at once.
+    open = open.filter((_, index) => missing[index]?.servers.length !== 0);
+    const late = missing.find(({ servers }) => servers.length > 0);
+    if (!late) break;
     if (time.now() >= until)
       throw new CertificateError(
         'dns-not-propagated',
-        `after ${PROPAGATION_MS / 1000} s ${owners[late]?.[0]} is not answered by ${missing[late]?.join(', ')}`,
+        `after ${PROPAGATION_MS / 1000} s ${late.owner} is not answered by ${late.servers.join(', ')}`,
       );
     await pause(
       attempt,
       POLL_MS[poll] ?? 1000,
-      `the TXT record of ${owners[late]?.[0]} to reach every name server`,
+      `the TXT record of ${late.owner} to reach every name server`,
     );
   }
   if (attempt.settings.settleMs > 0)

@@ -1,4 +1,5 @@
 import { group, targetKey } from '../domain/grouping.ts';
+import { covers } from '../domain/names.ts';
 import type { Asker, StoredRecord, Target } from '../domain/record.ts';
 import {
   type Context,
@@ -6,6 +7,7 @@ import {
   type Ingress,
   ingressRequests,
   manualRequests,
+  type Request,
   type Requests,
   type Rules,
 } from '../domain/request.ts';
@@ -22,16 +24,16 @@ export type Recipients = Readonly<{
 
 /**
  * Derives the targets again from the namespaces that the record names: what they ask for now decides, with the policy as it is now.
- * `serving` are Secrets that only still hold the certificate; whether they do is seen when they are looked at.
+ * `named` are Secrets that the message names: they ask for it as reconcile sees it, or only still hold it.
  */
 export async function recipients(
   stored: StoredRecord,
-  serving: readonly Target[],
+  named: readonly Target[],
   writers: Writers,
   rules: Rules,
 ): Promise<Recipients> {
   const { record } = stored;
-  const asking = [...record.askers, ...(record.manual?.targets ?? []), ...serving];
+  const asking = [...record.askers, ...(record.manual?.targets ?? []), ...named];
   const byCluster = [...Map.groupBy(asking, ({ cluster }) => cluster)].filter(([name]) =>
     rules.clusters.some((cluster) => cluster.name === name),
   );
@@ -39,20 +41,50 @@ export async function recipients(
     byCluster.map(([cluster, of]) => namespaceIngresses(cluster, of, writers)),
   );
   const ingresses = results.flatMap((result) => ('ingresses' in result ? result.ingresses : []));
-  const { certificates } = group(requestsOf(ingresses, stored, rules), rules);
-  const asked = certificates.find(({ id }) => id === stored.id)?.targets ?? [];
-  const keys = new Set(asked.map(targetKey));
   return {
-    recipients: [
-      ...asked.map((target) => ({ target, asked: true })),
-      ...serving
-        .filter((target) => !keys.has(targetKey(target)))
-        .map((target) => ({ target, asked: false })),
-    ],
+    recipients: claims(stored, named, requestsOf(ingresses, stored, rules), rules),
     ingresses,
     faults: results.flatMap((result) => ('fault' in result ? [result.fault] : [])),
   };
 }
+
+/**
+ * A Secret whose requests come to this certificate asks for it. Where they do only without some request (for a new name whose certificate
+ * is not there yet, or for a name that reconcile refuses because it knows the zones) it is the best there is, unless reconcile
+ * itself names the Secret.
+ */
+function claims(
+  stored: StoredRecord,
+  named: readonly Target[],
+  requests: readonly Request[],
+  rules: Rules,
+): readonly Recipient[] {
+  const names = stored.record.identity.names ?? [];
+  const isCovered = (name: string) => names.some((pattern) => covers(pattern, name));
+  const fitting = requests.filter((request) => request.names.every(isCovered));
+  const asked = targetsOf(stored.id, requests, rules).map(
+    (target): Recipient => ({ target, claim: 'asked' }),
+  );
+  const fit = new Set(targetsOf(stored.id, fitting, rules).map(targetKey));
+  const called = named.map(
+    (target): Recipient => ({ target, claim: fit.has(targetKey(target)) ? 'asked' : 'served' }),
+  );
+  const partly = targetsOf(stored.id, fitting, rules).map(
+    (target): Recipient => ({ target, claim: 'partly' }),
+  );
+  // The strongest claim goes last, and stays.
+  const byTarget = new Map(
+    [...partly, ...called, ...asked].map((recipient) => [targetKey(recipient.target), recipient]),
+  );
+  return [...byTarget.values()];
+}
+
+const targetsOf = (
+  certificate: string,
+  requests: readonly Request[],
+  rules: Rules,
+): readonly Target[] =>
+  group(requests, rules).certificates.find(({ id }) => id === certificate)?.targets ?? [];
 
 async function namespaceIngresses(cluster: string, asking: readonly Asker[], writers: Writers) {
   const namespaces = new Set(asking.map(({ namespace }) => namespace));

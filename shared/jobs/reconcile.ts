@@ -1,5 +1,6 @@
 import pLimit from 'p-limit';
 import type { PlanEntry } from '../domain/plan.ts';
+import type { TargetPlan } from '../domain/plan-rules.ts';
 import { newRecord } from '../domain/record.ts';
 import { issueTask, taskName } from '../domain/task.ts';
 import { messageOf } from '../errors.ts';
@@ -55,7 +56,12 @@ async function act(
       id,
       newRecord(task.identity, { askers: askers ?? [], manual: undefined }),
     );
-  else if (stored && askers) stored = await records.update(id, (record) => ({ ...record, askers }));
+  else if (stored && (askers || isVoid(entry)))
+    stored = await records.update(id, (record) => ({
+      ...record,
+      askers: askers ?? record.askers,
+      ...(isVoid(entry) ? { issued: undefined, delivered: undefined } : {}),
+    }));
   if (task && stored) {
     const work = issueTask(id, task.identity, task.reason, stored.record);
     const now = time.now();
@@ -68,9 +74,16 @@ async function act(
   if (repair)
     await repairs.publish(id, {
       reason: repair,
-      targets: entry.targets.filter(({ asked }) => !asked).map(({ target }) => target),
+      targets: entry.targets.filter(isNamed).map(({ target }) => target),
     });
 }
+
+// Every version was disabled: a worker, which judges by the record, would call it good.
+const isVoid = ({ task, stored }: PlanEntry) =>
+  task?.reason === 'missing' && stored?.record.issued !== undefined;
+
+/** Whom the repair must name: who only still serves the certificate, and who lacks it, for zones are not known to sync. */
+const isNamed = ({ asked, standing }: TargetPlan) => !asked || standing.state === 'behind';
 
 /** One line for each decision that changes something or that a person must know of, and one for the whole. */
 function report({ plan, refusals, faults }: Survey, log: Log): void {

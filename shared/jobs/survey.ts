@@ -170,10 +170,11 @@ type Known = Readonly<{
 async function looked(ports: SurveyPorts, rules: Rules, known: Known) {
   const now = ports.time.now();
   const turn = Math.floor(now.getTime() / HORIZON_MS);
+  const others = bystanders(known, rules);
   const targets = targetsToLookAt({
     desired: known.certificates,
     inventory: new Map(known.inventory.map((stored) => [stored.id, stored])),
-    bystanders: bystanders(known, rules),
+    bystanders: others,
     now,
     horizonMs: HORIZON_MS,
     most: MOST_TARGET_READS,
@@ -193,7 +194,26 @@ async function looked(ports: SurveyPorts, rules: Rules, known: Known) {
     ),
     Promise.all(ids.map((id) => limit(() => versionsOf(id, ports)))),
   ]);
-  return { now, sights: new Map(sights), versions: new Map(versions.flat()) };
+  const candidates = [
+    ...known.certificates.flatMap((certificate) => certificate.targets),
+    ...others,
+  ];
+  return {
+    now,
+    sights: new Map(sights),
+    unlooked: namespacesBeyond(targets, candidates),
+    versions: new Map(versions.flat()),
+  };
+}
+
+/** The namespaces, as `cluster/namespace`, of the candidates that are not among those looked at. */
+function namespacesBeyond(
+  seen: readonly Target[],
+  candidates: readonly Target[],
+): ReadonlySet<string> {
+  const keys = new Set(seen.map(targetKey));
+  const beyond = candidates.filter((target) => !keys.has(targetKey(target)));
+  return new Set(beyond.map(({ cluster, namespace }) => `${cluster}/${namespace}`));
 }
 
 /** Secrets that an Ingress names without asking for anything, where we wrote before: they may still serve a certificate of ours. */

@@ -1,5 +1,6 @@
+import { certificateId } from '../domain/certificate.ts';
 import { targetKey } from '../domain/grouping.ts';
-import type { IssuedCertificate, Target } from '../domain/record.ts';
+import type { IssuedCertificate, StoredRecord, Target } from '../domain/record.ts';
 import type { Rules } from '../domain/request.ts';
 import { CertificateError, messageOf } from '../errors.ts';
 import type { CertificateRecords, Handshakes, Log, Time } from '../ports.ts';
@@ -44,6 +45,7 @@ export async function sync(
   const { certificate } = message;
   const stored = await ports.records.read(certificate);
   if (!stored) return { certificate, state: 'nothing', reason: 'its secret is gone' };
+  requireOwnRecord(stored);
   const found = await recipients(stored, message.targets, ports.writers, settings.rules);
   const atLeast = Math.max(message.version ?? 0, stored.record.issued?.version ?? 0);
   const { installation } = settings.rules;
@@ -77,6 +79,16 @@ export async function sync(
     );
   await destroyOld(certificate, issued.version, ports, settings.keepVersions);
   return { certificate, state: 'delivered', version: issued.version, targets: written, proofs };
+}
+
+/** A record that was edited into another certificate's must not lead that one's key to whoever asks for this one. */
+function requireOwnRecord({ id, record: { identity } }: StoredRecord): void {
+  const { names, issuer, keyType } = identity;
+  if (!names || certificateId({ names, issuer, keyType }) === id) return;
+  throw new CertificateError(
+    'record-invalid',
+    `the record of certificate ${id} holds other names, issuer or key type than its id stands for; look who changed its annotations`,
+  );
 }
 
 const sentence = ({ target, reason }: Written) => `Secret ${targetKey(target)} ${reason ?? ''}`;

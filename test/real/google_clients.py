@@ -13,7 +13,13 @@ from google.auth.credentials import AnonymousCredentials
 from googleapiclient.discovery import build
 from googleapiclient.errors import HttpError
 
-VERSIONS = {"dns": "v1", "secretmanager": "v1", "cloudtasks": "v2", "cloudscheduler": "v1", "pubsub": "v1"}
+VERSIONS = {
+    "dns": "v1",
+    "secretmanager": "v1",
+    "cloudtasks": "v2",
+    "cloudscheduler": "v1",
+    "pubsub": "v1",
+}
 LOCATION = "projects/p/locations/europe-west1"
 
 
@@ -56,7 +62,9 @@ def dns(api, _hook):
         return outcome(changes.create(body=body, **at))
 
     def values(name):
-        return [one["rrdatas"] for one in sets.list(name=name, type="TXT", **at).execute()["rrsets"]]
+        return [
+            one["rrdatas"] for one in sets.list(name=name, type="TXT", **at).execute()["rrsets"]
+        ]
 
     owner = "_acme-challenge.shop.test."
     seen = {
@@ -95,11 +103,15 @@ def secretmanager(api, _hook):
         return outcome(secrets.patch(name=name, updateMask=mask, body=fields))
 
     def add(value, **checks):
-        return outcome(secrets.addVersion(parent=name, body={"payload": {"data": encoded(value), **checks}}))
+        return outcome(
+            secrets.addVersion(parent=name, body={"payload": {"data": encoded(value), **checks}})
+        )
 
     def access(version):
         reply = outcome(versions.access(name=f"{name}/versions/{version}"))
-        return reply if isinstance(reply, str) else base64.b64decode(reply["payload"]["data"]).decode()
+        return (
+            reply if isinstance(reply, str) else base64.b64decode(reply["payload"]["data"]).decode()
+        )
 
     def turn(verb, version):
         reply = outcome(getattr(versions, verb)(name=f"{name}/versions/{version}", body={}))
@@ -115,7 +127,10 @@ def secretmanager(api, _hook):
     etag = outcome(secrets.get(name=name))["etag"]
     seen["patched"] = patch("annotations", etag=etag, annotations={"a": "b"})["annotations"]
     seen["patched with an old etag"] = patch("annotations", etag=etag, annotations={"a": "c"})
-    seen["alias of a version"] = [patch("versionAliases", versionAliases={"current": 1})["versionAliases"], access("current")]
+    seen["alias of a version"] = [
+        patch("versionAliases", versionAliases={"current": 1})["versionAliases"],
+        access("current"),
+    ]
     seen["alias of no version"] = patch("versionAliases", versionAliases={"current": 9})
     seen["disabled"] = [turn("disable", 2), access(2), access("latest")]
     seen["enabled"] = [turn("enable", 2), access(2)]
@@ -123,10 +138,19 @@ def secretmanager(api, _hook):
     seen["versions"] = [one["state"] for one in pages(versions, "versions", parent=name)[0]]
     for number in range(4):
         create(f"other-{number}")
-    seen["pages"] = [len(page) for page in pages(secrets, "secrets", parent="projects/p", pageSize=2)]
-    labelled = pages(secrets, "secrets", parent="projects/p", filter="labels.app=api")
-    seen["filtered by a label that none has"] = labelled
-    seen["deleted"] = [outcome(secrets.delete(name=name)), outcome(secrets.get(name=name)), add("fourth")]
+    seen["pages"] = [
+        len(page) for page in pages(secrets, "secrets", parent="projects/p", pageSize=2)
+    ]
+    filtered = [
+        pages(secrets, "secrets", parent="projects/p", filter=f"labels.app={app}")
+        for app in ("web", "api")
+    ]
+    seen["filtered by a label that all have, and none"] = [len(page) for page, *_ in filtered]
+    seen["deleted"] = [
+        outcome(secrets.delete(name=name)),
+        outcome(secrets.get(name=name)),
+        add("fourth"),
+    ]
     return seen
 
 
@@ -182,7 +206,9 @@ def cloudscheduler(api, hook):
         "paused": on_job("pause")["state"],
         "resumed": on_job("resume")["state"],
         "run": on_job("run")["name"],
-        "patched": outcome(jobs.patch(name=name, updateMask="schedule", body={"schedule": "5 4 * * *"}))["schedule"],
+        "patched": outcome(
+            jobs.patch(name=name, updateMask="schedule", body={"schedule": "5 4 * * *"})
+        )["schedule"],
         "list": [one["name"] for one in pages(jobs, "jobs", parent=LOCATION)[0]],
         "deleted": outcome(jobs.delete(name=name)),
         "read when absent": outcome(jobs.get(name=name)),
@@ -193,7 +219,11 @@ def cloudscheduler(api, hook):
 def pubsub(api, hook):
     topics, subscriptions = api.projects().topics(), api.projects().subscriptions()
     topic, subscription = "projects/p/topics/versions", "projects/p/subscriptions/sync"
-    wanted = {"topic": topic, "pushConfig": {"pushEndpoint": hook}, "filter": 'attributes.kind = "wanted"'}
+    wanted = {
+        "topic": topic,
+        "pushConfig": {"pushEndpoint": hook},
+        "filter": 'attributes.kind = "wanted"',
+    }
 
     def publish(to, *kinds):
         messages = [{"data": encoded(kind), "attributes": {"kind": kind}} for kind in kinds]
@@ -205,18 +235,31 @@ def pubsub(api, hook):
         "subscription": outcome(subscriptions.create(name=subscription, body=wanted))["filter"],
         "subscription again": outcome(subscriptions.create(name=subscription, body=wanted)),
         "subscription to no topic": outcome(
-            subscriptions.create(name=f"{subscription}-2", body={**wanted, "topic": f"{topic}-none"})
+            subscriptions.create(
+                name=f"{subscription}-2", body={**wanted, "topic": f"{topic}-none"}
+            )
         ),
-        "bad filter": outcome(subscriptions.create(name=f"{subscription}-3", body={**wanted, "filter": "kind is wanted"})),
+        "bad filter": outcome(
+            subscriptions.create(
+                name=f"{subscription}-3", body={**wanted, "filter": "kind is wanted"}
+            )
+        ),
         "published": len(publish(topic, "other", "wanted")["messageIds"]),
         "published to no topic": publish(f"{topic}-none", "wanted"),
         "published nothing": publish(topic),
     }
     for number in range(3):
         topics.create(name=f"{topic}-{number}", body={}).execute()
-    seen["pages"] = [len(page) for page in pages(topics, "topics", project="projects/p", pageSize=3)]
-    seen["subscription deleted"] = outcome(subscriptions.delete(subscription=f"{subscription}-none"))
-    seen["deleted"] = [outcome(topics.delete(topic=f"{topic}-0")), outcome(topics.get(topic=f"{topic}-0"))]
+    seen["pages"] = [
+        len(page) for page in pages(topics, "topics", project="projects/p", pageSize=3)
+    ]
+    seen["no such subscription deleted"] = outcome(
+        subscriptions.delete(subscription=f"{subscription}-none")
+    )
+    seen["deleted"] = [
+        outcome(topics.delete(topic=f"{topic}-0")),
+        outcome(topics.get(topic=f"{topic}-0")),
+    ]
     return seen
 
 

@@ -155,6 +155,7 @@ export const facts = (differs: Differs<Facts> = {}): Facts => ({
   versions: new Map(),
   configuredClusters: new Set(['prod']),
   unreadableClusters: new Set(),
+  unlooked: new Set(),
   isProvable: () => true,
   ...differs,
 });

@@ -282,7 +282,7 @@ describe('whatever is asked', () => {
   const holds = (property: (world: World) => void) =>
     fc.assert(
       fc.property(worlds, (world) => property(world)),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
 
   /** Which certificate each Secret gets. */

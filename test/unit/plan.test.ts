@@ -400,6 +400,16 @@ describe('the versions', () => {
     ],
     ['that are none are no certificate', [versions()], ['issue', 'missing', 'missing']],
     [
+      'that are not as recorded are looked into before a renewal',
+      [versions('enabled', 'enabled'), { now: day(70) }],
+      ['sync', 'version-changed', undefined, 'version-changed'],
+    ],
+    [
+      'that are not as recorded hold up no emergency',
+      [versions('enabled', 'enabled'), { now: day(75) }],
+      ['issue', 'emergency', 'emergency', 'version-changed'],
+    ],
+    [
       'of what nothing wants are looked into all the same',
       [versions('enabled', 'enabled'), UNASKED],
       ['sync', 'version-changed', undefined, 'version-changed'],
@@ -419,6 +429,21 @@ describe('what is wanted', () => {
 
   test.for<[string, readonly Partial<Facts>[], Outcome]>([
     ['is what a Secret still serves', [served, late], ['issue', 'due', 'due']],
+    [
+      'is what a namespace asked for where a Secret was not looked at',
+      [UNASKED, { unlooked: new Set(['prod/shop']) }, late],
+      ['issue', 'due', 'due'],
+    ],
+    [
+      'is what any namespace of a cluster asked for where a Secret was not looked at',
+      [UNASKED, recorded(anyNamespace), { unlooked: new Set(['prod/blog']) }, late],
+      ['issue', 'due', 'due'],
+    ],
+    [
+      'is not what a namespace asked for when it is another where a Secret was not looked at',
+      [UNASKED, { unlooked: new Set(['prod/blog', 'ovh/shop']) }, late],
+      ['keep', 'not-wanted', undefined],
+    ],
     [
       'is what a cluster asked for that is unreadable now',
       [unreadable, late],
@@ -607,4 +632,12 @@ describe('a name in no zone that could be read', () => {
   ])('%s', ([, differs, expected]) => expect(outcome(...differs)).toEqual(is(expected)));
 
   test('is named', () => expect(only(NEVER, { isProvable }).message).toContain('www.a.test'));
+});
+
+test('a refusal names three Secrets and counts the others', () => {
+  const targets = ['a', 'b', 'c', 'd', 'e'].map((name) => target({ secret: name }));
+  const foreign = new Map(targets.map(({ secret: name }) => [`prod/shop/${name}`, FOREIGN]));
+  const { message } = only(NEVER, { desired: [desired({ targets })], sights: foreign });
+  expect(message.match(/Secret prod/g)).toHaveLength(3);
+  expect(message).toMatch(/; and 2 more Secrets$/);
 });

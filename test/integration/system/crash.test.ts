@@ -1,144 +1,134 @@
-import pLimit from 'p-limit';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { reconcileDependencies } from '../../../functions/dependencies.ts';
+import { expect, onTestFinished, test } from 'vitest';
+import { reconcileDependencies, syncDependencies } from '../../../functions/dependencies.ts';
 import { certificateId } from '../../../shared/domain/certificate.ts';
 import { newRecord } from '../../../shared/domain/record.ts';
-import { issueTask } from '../../../shared/domain/task.ts';
-import { issue } from '../../../shared/jobs/issue.ts';
-import { type Death, type Life, life, mortalWorker, openWay, type Way } from './mortal.ts';
-import { ingress, type Running, started } from './running.ts';
-import { readableVersions, txtSets } from './traces.ts';
+import { reconcile } from '../../../shared/jobs/reconcile.ts';
+import { sync } from '../../../shared/jobs/sync.ts';
+import { add, elsewhere, unheard } from './hands.ts';
+import { ISSUE_CHANGES, killedWorkers } from './killed-workers.ts';
+import { deathsAt, life, mortal, openWay, SILENT, throughWay } from './mortal.ts';
+import { ingress, type Running, running } from './running.ts';
 
-/** Every call of a worker that issues its issuer's first certificate, apex and wildcard; those of the first line are made before there is an order. */
-const ISSUE = {
-  unordered: [
-    ...['GET cert', 'PATCH cert', 'GET cert/versions', 'GET cert (2)'],
-    ...['GET account/versions', 'POST account:addVersion', 'POST secrets'],
-    ...['POST account:addVersion (2)', 'GET account/versions (2)'],
-    ...['GET account/versions/1:access', 'GET account/versions (3)'],
-    ...['GET account/versions/1:access (2)', 'POST account:addVersion (3)'],
-  ],
-  ordering: ['CA newOrder', 'GET cert (3)', 'PATCH cert (2)'],
-  ordered: [
-    ...['CA authorization', 'CA authorization (2)', 'POST pending:addVersion', 'POST secrets (2)'],
-    ...['POST pending:addVersion (2)', 'GET cert (4)', 'PATCH cert (3)', 'GET rrsets'],
-    ...['POST changes', 'CA respond', 'CA respond (2)', 'CA order', 'GET cert (5)', 'CA finalize'],
-    ...['CA order (2)', 'CA certificate', 'GET cert (6)', 'POST cert:addVersion', 'GET cert (7)'],
-    ...['GET pending/versions', 'GET rrsets (2)', 'POST changes (2)'],
-    ...['POST pending/versions/1:destroy', 'GET cert (8)', 'PATCH cert (4)'],
-  ],
-};
-const SIDES = ['before', 'after'] as const;
+killedWorkers(ISSUE_CHANGES);
 
-type Case = Readonly<{ key: string; death: Death | undefined }>;
+const SYNC_CALLS = [
+  ...['GET cert', 'cluster ingresses', 'cluster secret', 'GET cert/versions'],
+  ...['GET cert/versions/3:access', 'cluster apply', 'GET cert (2)', 'PATCH cert'],
+  ...['GET cert/versions (2)', 'POST cert/versions/1:destroy'],
+];
 
-const CASES: readonly Case[] = [
-  undefined,
-  ...[...ISSUE.unordered, ...ISSUE.ordering, ...ISSUE.ordered].flatMap((call) =>
-    SIDES.map((side) => ({ call, side })),
-  ),
-].map((death, index) => ({ key: `k${String(index).padStart(3, '0')}`, death }));
-
-// Only a kill after newOrder has reached the CA and before its URL is recorded costs another order.
-const isOrderLost = ({ death }: Case) =>
-  death !== undefined &&
-  ISSUE.ordering.includes(death.call) &&
-  `${death.side} ${death.call}` !== 'before CA newOrder' &&
-  `${death.side} ${death.call}` !== 'after PATCH cert (2)';
-
-describe('a worker that is killed at any of its calls is followed by one that ends its work', () => {
-  let one: Running;
-  let way: Way;
-  const lives = new Map<string, Life>();
-
-  beforeAll(async () => {
-    one = await started({
-      document: {
-        issuers: Object.fromEntries(
-          CASES.map(({ key }) => [key, { directory: 'https://ca.test/directory' }]),
-        ),
-        defaultIssuer: 'k000',
-        clusters: [{ name: 'one', allow: [{ namespaces: ['*'], names: ['*'], wildcards: true }] }],
-      },
-      zones: CASES.map(({ key }) => `${key}.test`),
-      manifests: {
-        one: CASES.map(({ key }) =>
-          ingress(key, [`${key}.test`, `*.${key}.test`], key, {
-            annotations: { 'certherd/issuer': key },
-          }),
-        ),
-      },
-    });
-    for (const { key, death } of CASES) lives.set(key, life(death));
-    way = await openWay(one.system, (text) => lives.get(/k\d{3}/.exec(text)?.[0] ?? ''));
-    console.time('kill');
-    await killAll(one, way, lives);
-    console.timeEnd('kill');console.time('tick');
-    one.clock.advance(121_000);
-    await one.tick();
-    console.timeEnd('tick');
+test('a sync that is killed at any of its calls is made good by the message that comes again', async () => {
+  const cases = [undefined, ...deathsAt(SYNC_CALLS)].map((death, index) => ({
+    key: `k${String(index).padStart(3, '0')}`,
+    ...{ death, life: life(death) },
+  }));
+  const one = await running({
+    manifests: { one: cases.map(({ key }) => ingress(key, [`${key}.a.test`], key)) },
   });
-  afterAll(async () => {
-    await way.close();
-    await one.stop();
-  });
+  const way = await openWay(
+    one.system,
+    (text) => cases.find(({ key }) => text.includes(key))?.life,
+  );
+  onTestFinished(way.close);
+  const pems = await Promise.all(
+    [1, 2, 3].map(async () => (await elsewhere(['any.a.test'], new Date())).pem),
+  );
+  await unheard(one, () => Promise.all(cases.map(({ key }) => imported(one, idOf(key), pems))));
 
-  test('there is a case for each call', () => {
-    const calls = lives.get('k000')?.calls ?? [];
-    const known = CASES.flatMap(({ death }) => death?.call ?? []);
-    expect(new Set(calls.filter((call) => !/^CA order \(/.test(call)))).toEqual(
-      new Set(known.filter((call) => !/^CA order \(/.test(call))),
-    );
-  });
+  const healthy = syncDependencies(one.system.configOf('sync'), { log: SILENT });
+  const doomed = syncDependencies(throughWay(one.system.configOf('sync'), way), { log: SILENT });
+  const [sound, shared] = await Promise.all([healthy.ports(), doomed.ports()]);
+  await Promise.all(
+    cases.map(async ({ key, life: its }) => {
+      const message = { certificate: idOf(key), reason: 'version-added', targets: [] };
+      const writers: typeof shared.writers = async (name) =>
+        mortal('cluster', await shared.writers(name), its);
+      await Promise.race([its.dead, sync(message, { ...shared, writers }, doomed.settings)]);
+      await sync(message, sound, healthy.settings);
+    }),
+  );
 
-  test.each(CASES)('killed $death.side $death.call', async (of) => {
-    const stored = (await one.records()).find(({ id }) => id === idOf(of.key));
-    expect(stored?.record).toMatchObject({
-      lease: undefined,
-      order: undefined,
-      challenges: [],
-      failure: undefined,
-      issued: { version: 1 },
-      delivered: { version: 1, failed: [] },
-    });
-    expect(await one.versions(idOf(of.key))).toMatchObject([{ number: 1, state: 'enabled' }]);
-    expect(await one.secret('one', 'web', of.key)).toMatchObject({
-      metadata: { annotations: { 'certherd/serial': stored?.record.issued?.serial } },
-    });
-    expect(await txtSets(one, `${of.key}.test`)).toEqual([]);
-    expect(await readableVersions(one, `certherd-pending-${idOf(of.key)}`)).toEqual([]);
-    expect(orders(one, of.key, lives)).toBe(isOrderLost(of) ? 2 : 1);
-  });
-
-  test('the CA has seen no order besides', () => {
-    expect(one.system.ca?.counts().orders).toBe(CASES.length + CASES.filter(isOrderLost).length);
-  });
+  expect(cases[0]?.life.calls).toEqual(SYNC_CALLS);
+  const ends = await Promise.all(
+    cases.map(async ({ key, death }) => ({ death, ...(await endOf(one, key)) })),
+  );
+  expect(ends).toEqual(
+    cases.map(({ death }) => ({
+      ...{ death, inSecret: '3', issued: 3, delivered: 3 },
+      versions: ['3 enabled', '2 enabled', '1 destroyed'],
+    })),
+  );
 });
 
 const identityOf = (key: string) =>
-  ({ names: [`*.${key}.test`, `${key}.test`], issuer: key, keyType: 'ec-p256' }) as const;
+  ({ names: [`${key}.a.test`], issuer: 'test', keyType: 'ec-p256' }) as const;
 
 const idOf = (key: string) => certificateId(identityOf(key));
 
-async function killAll(one: Running, way: Way, lives: ReadonlyMap<string, Life>): Promise<void> {
-  const worker = await mortalWorker(one, way);
+/** A certificate of three versions, of which nobody was told. */
+async function imported(one: Running, id: string, pems: readonly string[]): Promise<void> {
   const { records } = await reconcileDependencies(one.system.configOf('reconcile')).ports();
-  const limit = pLimit(8);
-  await limit.map([...lives], async ([key, of]) => {
-    const asked = { askers: [{ cluster: 'one', namespace: 'web' }], manual: undefined };
-    const { record } = await records.create(idOf(key), newRecord(identityOf(key), asked));
-    const task = issueTask(idOf(key), identityOf(key), 'missing', record);
-    await Promise.race([
-      of.dead,
-      issue(task, `doomed ${key}`, worker.portsOf(of), worker.settings),
-    ]);
-  });
+  const identity = identityOf(id.slice(0, 4));
+  const askers = [{ cluster: 'one', namespace: 'web' }];
+  await records.create(id, newRecord(identity, { askers, manual: undefined }));
+  for (const pem of pems) await add(one, id, pem);
 }
 
-/** Orders placed by the one that was killed, and by those that came after it. */
-function orders(one: Running, key: string, lives: ReadonlyMap<string, Life>): number {
-  const later = one.log.filter(
-    ({ message, certificate }) => message === 'order placed' && certificate === idOf(key),
-  );
-  return later.length + (lives.get(key)?.done.filter((call) => call === 'CA newOrder').length ?? 0);
+async function endOf(one: Running, key: string) {
+  const [secret, versions, records] = await Promise.all([
+    one.secret('one', 'web', key),
+    one.versions(idOf(key)),
+    one.records(),
+  ]);
+  const { issued, delivered } = records.find(({ id }) => id === idOf(key))?.record ?? {};
+  const { annotations = {} } = (secret?.metadata ?? {}) as { annotations?: Record<string, string> };
+  return {
+    ...{ inSecret: annotations['certherd/version'], issued: issued?.version },
+    delivered: delivered?.version,
+    versions: versions.map(({ number, state }) => `${number} ${state}`),
+  };
 }
+
+const RECONCILE_CHANGES = [
+  'POST secrets',
+  'POST tasks',
+  'PATCH cert',
+  'POST certherd-versions:publish',
+];
+
+test('a tick that is killed at any of its calls is made good by the next', async () => {
+  const one = await running({
+    manifests: { one: [ingress('base', ['base.a.test'], 'base')] },
+  });
+  await one.tick();
+  const deaths = deathsAt(RECONCILE_CHANGES);
+  for (const [index, death] of deaths.entries()) {
+    await one.apply(
+      'one',
+      ingress('base', ['base.a.test'], 'base', { namespace: `n${index}` }),
+      ingress(`k${index}`, [`k${index}.a.test`], `k${index}`),
+    );
+    const its = life(death);
+    const way = await openWay(one.system, () => its);
+    onTestFinished(way.close);
+    const { ports, settings } = reconcileDependencies(
+      throughWay(one.system.configOf('reconcile'), way),
+      { log: SILENT },
+    );
+    await Promise.race([its.dead, reconcile(await ports(), settings)]);
+    expect(its.calls).toContain(death.call);
+    await one.tick();
+  }
+
+  expect((await one.plan()).map(({ action, reason }) => `${action} ${reason}`)).toEqual(
+    Array.from({ length: deaths.length + 1 }, () => 'keep fresh'),
+  );
+  expect(one.system.ca?.counts().orders).toBe(deaths.length + 1);
+  const secrets = await Promise.all(
+    deaths.flatMap((_, index) => [
+      one.secret('one', `n${index}`, 'base'),
+      one.secret('one', 'web', `k${index}`),
+    ]),
+  );
+  expect(secrets.every((secret) => secret?.type === 'kubernetes.io/tls')).toBe(true);
+});

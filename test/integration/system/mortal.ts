@@ -8,6 +8,10 @@ import type { Running } from './running.ts';
 /** At which of a process's calls it dies: before the call leaves, or with the call made and its reply lost. */
 export type Death = Readonly<{ call: string; side: 'before' | 'after' }>;
 
+/** Both deaths at each of the calls. */
+export const deathsAt = (calls: readonly string[]): readonly Death[] =>
+  calls.flatMap((call) => (['before', 'after'] as const).map((side) => ({ call, side })));
+
 /** The calls that one process makes, each with a name that it has once, and its death. */
 export type Life = Readonly<{
   calls: readonly string[];
@@ -110,26 +114,29 @@ async function carried(
   response.writeHead(status, { 'content-type': 'application/json; charset=UTF-8' }).end(text);
 }
 
-const KINDS: readonly (readonly [RegExp, string])[] = [
-  [/\/secrets\/[^/]*-(cert|pending|account)-[^/:]+(\/versions)?(\/\d+)?(:\w+)?$/, ''],
-];
+const SECRET =
+  /\/secrets\/[^/]*-(cert|pending|account)-[^/:]+((?:\/versions)?(?:\/\d+)?(?::\w+)?)$/;
 
 /** The call without the names of the case: `POST pending/versions/1:destroy`. */
 function callName(method: string, url: string): string {
   const { pathname } = new URL(url, 'http://localhost');
   const path = decodeURIComponent(pathname);
-  const [, kind, versions = '', number = '', verb = ''] = KINDS[0]?.[0].exec(path) ?? [];
-  if (kind) return `${method} ${kind}${versions}${number}${verb}`;
-  return `${method} ${path.split('/').at(-1)}`;
+  const [, kind, rest = ''] = SECRET.exec(path) ?? [];
+  return `${method} ${kind ? `${kind}${rest}` : path.split('/').at(-1)}`;
 }
+
+/** The configuration of a function whose calls to Google go the way. */
+export const throughWay = (config: Config, way: Way): Config => ({
+  ...config,
+  endpoints: { ...config.endpoints, ...way.endpoints },
+});
 
 /** A worker's ports for each life: requests to Google go the way, each call to the CA is a step. */
 export async function mortalWorker({ system, clock }: Running, way: Way) {
-  const config = system.configOf('issue');
-  const { ports, settings } = issueDependencies(
-    { ...config, endpoints: { ...config.endpoints, ...way.endpoints } },
-    { log: SILENT, time: timeOf(clock) },
-  );
+  const { ports, settings } = issueDependencies(throughWay(system.configOf('issue'), way), {
+    log: SILENT,
+    time: timeOf(clock),
+  });
   const shared = await ports();
   return {
     settings,
@@ -140,7 +147,7 @@ export async function mortalWorker({ system, clock }: Running, way: Way) {
   };
 }
 
-const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
+export const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** The time of the embedded system; sleeping takes as long as it does. */
 export const timeOf = (clock: Running['clock']) => ({

@@ -6,13 +6,14 @@ import { LOCAL_PERSON } from '../../../local/accounts.ts';
 import { LegacyGoogleFault } from '../../../local/google-api.ts';
 import { KubernetesFault } from '../../../local/kubernetes/kubernetes.ts';
 import type { KubernetesObject } from '../../../local/kubernetes/object.ts';
+import { targetKey } from '../../../shared/domain/grouping.ts';
 import { removeSecret, served } from './hands.ts';
 import { ingress, type Running, running } from './running.ts';
 
 const DOCUMENT = {
   issuers: {
     test: { directory: 'https://ca.test/directory' },
-    second: { directory: 'https://ca.test/directory', keyType: 'rsa-2048' },
+    second: { directory: 'https://ca.test/directory' },
   },
   defaultIssuer: 'test',
   clusters: [
@@ -187,19 +188,22 @@ const ROWS: readonly Row[] = [
 ];
 
 test('each kind of request ends as it should, beside all the others', async () => {
-  const manifests = { one: ROWS.flatMap(([, objects]) => objects) };
+  const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'infra' } };
+  const manifests = { one: [namespace, ...ROWS.flatMap(([, objects]) => objects)] };
   const one = await running({ document: DOCUMENT, manifests });
   await one.tick();
-  const outcomes = await Promise.all(
-    ROWS.map(async ([name, objects]) => [name, await outcome(one, name, [objects].flat())]),
-  );
+  const held = await holdings(one);
+  const outcomes = ROWS.map(([name, objects]) => {
+    const [first] = [objects].flat();
+    return [name, refused(one, name) ?? held(first?.metadata.namespace, name)];
+  });
   expect(Object.fromEntries(outcomes)).toEqual(
     Object.fromEntries(ROWS.map(([name, , expected]) => [name, expected])),
   );
 
   const conflicts = one.log.filter(({ reason }) => reason === 'issuers-conflict');
   expect(conflicts.map(({ name }) => name).sort()).toEqual(['issuers-two', 'issuers-two-b']);
-  expect(await held(one, 'infra', 'configured')).toBe('*.infra.a.test by test');
+  expect(held('infra', 'configured')).toBe('*.infra.a.test by test');
   const misplaced = one.log.find(({ name }) => name === 'misplaced');
   expect(misplaced).toMatchObject({ kind: 'configuration', reason: 'host-outside-zones' });
   const serials = await Promise.all(
@@ -208,21 +212,22 @@ test('each kind of request ends as it should, beside all the others', async () =
   expect(new Set(serials.map(({ serial }) => serial)).size).toBe(1);
 });
 
-async function outcome(one: Running, name: string, objects: readonly KubernetesObject[]) {
-  const refused = one.log.find(
-    (entry) => entry.message === 'request refused' && entry.name === name,
-  );
-  if (refused) return `${refused.reason}: ${refused.explanation}`;
-  return held(one, objects[0]?.metadata.namespace ?? '', name);
-}
+const refused = (one: Running, name: string) =>
+  one.log
+    .filter((entry) => entry.message === 'request refused' && entry.name === name)
+    .map(({ reason, explanation }) => `${reason}: ${explanation}`)[0];
 
-/** The names and the issuer of the certificate that a Secret says it holds. */
-async function held(one: Running, namespace: string, secret: string) {
-  const { certificate } = await served(one, 'one', secret, namespace);
-  if (certificate === undefined) return NOTHING;
+/** The names and the issuer of the certificate that each Secret of ours holds. */
+async function holdings(one: Running) {
   const plan = await one.plan();
-  const { names, issuer: from } = plan.find(({ id }) => id === certificate) ?? {};
-  return `${names?.join()} by ${from}`;
+  const held = plan.flatMap(({ names, issuer: from, targets }) =>
+    targets
+      .filter(({ standing }) => standing.state === 'current')
+      .map(({ target }) => [targetKey(target), `${names.join()} by ${from}`] as const),
+  );
+  const byKey = new Map(held);
+  return (namespace: string | undefined, secret: string) =>
+    byKey.get(`one/${namespace}/${secret}`) ?? NOTHING;
 }
 
 test('a plan touches nothing, whatever there is to do', async () => {

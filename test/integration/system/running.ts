@@ -1,3 +1,4 @@
+import { Agent, fetch } from 'undici';
 import { onTestFinished } from 'vitest';
 import { reconcileDependencies, syncDependencies } from '../../../functions/dependencies.ts';
 import { createKeeper } from '../../../local/keeper.ts';
@@ -10,6 +11,7 @@ import type { PlanEntry } from '../../../shared/domain/plan.ts';
 import type { StoredRecord, VersionState } from '../../../shared/domain/record.ts';
 import { survey } from '../../../shared/jobs/survey.ts';
 import { createLog, type LogEntry } from '../../../shared/log.ts';
+import type { Time } from '../../../shared/ports.ts';
 import { type ShiftedClock, shiftedClock } from './shifted-clock.ts';
 
 /** What a test states; the rest is a healthy system with one cluster and one zone, a.test. */
@@ -83,14 +85,17 @@ export async function started(circumstances: Circumstances = {}): Promise<Runnin
     ...{ keeper, clock, ...(trouble ? { trouble } : {}) },
     surroundings: { log: createLog((entry) => log.push(entry)), time },
   });
-  const one: Running = { ...eyes(system), system, clock, log, stop: () => keeper.close() };
+  const one: Running = { ...eyes(system, time), system, clock, log, stop: () => keeper.close() };
   for (const [cluster, objects] of Object.entries(manifests)) await one.apply(cluster, ...objects);
   return one;
 }
 
-function eyes(system: System): Omit<Running, 'system' | 'clock' | 'log' | 'stop'> {
-  const reconcile = reconcileDependencies(system.configOf('reconcile'));
-  const sync = syncDependencies(system.configOf('sync'));
+function eyes(system: System, time: Time): Omit<Running, 'system' | 'clock' | 'log' | 'stop'> {
+  // What the test itself looks at is no part of the system's log.
+  const surroundings = { time, log: createLog(() => {}) };
+  const reconcile = reconcileDependencies(system.configOf('reconcile'), surroundings);
+  const sync = syncDependencies(system.configOf('sync'), surroundings);
+  const agents = new Map<string, Agent>();
   const adminOf = (name: string) => {
     const admin = system.clusters.find((cluster) => cluster.name === name)?.admin;
     if (!admin) throw new Error(`there is no embedded cluster ${name}`);
@@ -104,8 +109,8 @@ function eyes(system: System): Omit<Running, 'system' | 'clock' | 'log' | 'stop'
     type = 'application/json',
   ) => {
     const { server, ca, token } = adminOf(cluster);
-    const { Agent, fetch } = await import('undici');
-    const dispatcher = new Agent({ connect: { ca }, allowH2: false });
+    const dispatcher = agents.get(cluster) ?? new Agent({ connect: { ca }, allowH2: false });
+    agents.set(cluster, dispatcher);
     const response = await fetch(`${server}${path}`, {
       method,
       headers: { authorization: `Bearer ${token}`, 'content-type': type },

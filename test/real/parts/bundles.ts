@@ -8,6 +8,7 @@ import { unzipSync } from 'fflate';
 import type { FunctionName } from '../../../functions/build/bundle.ts';
 import { buildDeployable } from '../../../functions/build/deployable.ts';
 
+/** The folder of the sources. */
 export const ROOT = join(import.meta.dirname, '../../..');
 // What the platform starts once it has installed the package.json of the zip.
 const FRAMEWORK = join(ROOT, 'node_modules/@google-cloud/functions-framework/build/src/main.js');
@@ -23,6 +24,7 @@ export async function unpackedBundle(name: FunctionName, folder: string): Promis
   return unpacked;
 }
 
+/** A function under the framework, in a process of its own. */
 export type BundleProcess = Readonly<{
   url: string;
   exitCode: Promise<number | null>;

@@ -18,8 +18,9 @@ export type Printed = Omit<Report, 'certificates'> &
   }>;
 
 /** `npm start -- ARGS` to its end. */
-export async function start(args: readonly string[]): Promise<Run> {
-  const child = launch(args);
+export const start = (args: readonly string[]): Promise<Run> => ended(launch(args));
+
+async function ended(child: ReturnType<typeof launch>): Promise<Run> {
   const [stdout, stderr, [code]] = await Promise.all([
     text(child.stdout),
     text(child.stderr),
@@ -75,9 +76,13 @@ export async function startAndStay(args: readonly string[]): Promise<Staying> {
   }
 }
 
+/** `npm run certherd -- ARGS` to its end. */
+export const certherd = (args: readonly string[]): Promise<Run> =>
+  ended(launch(args, 'cli/main.ts'));
+
 // A person's shell has none of what the test runner puts into the environment.
-const launch = (args: readonly string[]) =>
-  spawn(process.execPath, ['local/main.ts', ...args], {
+const launch = (args: readonly string[], program = 'local/main.ts') =>
+  spawn(process.execPath, [program, ...args], {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env.PATH, HOME: process.env.HOME, TMPDIR: process.env.TMPDIR },
