@@ -187,11 +187,11 @@ function sentences(hindered: readonly Hindered[]): string {
 /** What stands in the way of a target, in a sentence that names its Secret. */
 const said = ({ target, standing }: Hindered) => `Secret ${targetKey(target)} ${standing.message}`;
 
-// A version that somebody added or disabled by hand: sync looks into it before anything is issued over it, unless time presses.
-const isUndescribed: Rule = ({ newest, stored, renewal }) => {
-  if (!newest || newest.number === stored?.record.issued?.version) return undefined;
-  if (renewal.reason === 'emergency') return undefined;
-  const message = `its newest enabled version, ${newest.number}, is not the one recorded; sync looks into it`;
+// A version that somebody added by hand where none was recorded: sync looks into it before anything is issued over it. One that
+// sync cannot understand never holds up a renewal.
+const isUndescribed: Rule = ({ newest, issued }) => {
+  if (!newest || issued) return undefined;
+  const message = `version ${newest.number} was not made by a worker; sync looks into it`;
   return { action: 'sync', reason: 'version-changed', message };
 };
 

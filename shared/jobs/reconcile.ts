@@ -65,11 +65,9 @@ async function act(
   if (task && stored) {
     const work = issueTask(id, task.identity, task.reason, stored.record);
     const now = time.now();
-    await queue.enqueue(
-      taskName(work, { at: task.at, since: stored.createdAt, now }),
-      work,
-      task.at,
-    );
+    // Without a version it looks like the first task of its life, whose name is taken.
+    const at = isVoid(entry) ? now : task.at;
+    await queue.enqueue(taskName(work, { at, since: stored.createdAt, now }), work, task.at);
   }
   if (repair)
     await repairs.publish(id, {

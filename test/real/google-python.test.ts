@@ -17,9 +17,11 @@ let arrived: string[];
 
 beforeEach(async () => {
   arrived = [];
-  const server = createServer(async (request, response) => {
-    arrived.push(await text(request));
-    response.end();
+  const server = createServer((request, response) => {
+    void text(request).then((body) => {
+      arrived.push(body);
+      response.end();
+    });
   });
   hook = await listenOnLoopback(server, 0);
 });

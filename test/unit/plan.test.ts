@@ -400,14 +400,9 @@ describe('the versions', () => {
     ],
     ['that are none are no certificate', [versions()], ['issue', 'missing', 'missing']],
     [
-      'that are not as recorded are looked into before a renewal',
+      'that are not as recorded hold up no renewal',
       [versions('enabled', 'enabled'), { now: day(70) }],
-      ['sync', 'version-changed', undefined, 'version-changed'],
-    ],
-    [
-      'that are not as recorded hold up no emergency',
-      [versions('enabled', 'enabled'), { now: day(75) }],
-      ['issue', 'emergency', 'emergency', 'version-changed'],
+      ['issue', 'due', 'due', 'version-changed'],
     ],
     [
       'of what nothing wants are looked into all the same',

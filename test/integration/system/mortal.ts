@@ -69,7 +69,7 @@ export function mortal<T extends object>(name: string, object: T, of: Life): T {
   });
 }
 
-/** Which process a request is of, judged by its URL and body; undefined for one that is nobody's in particular. */
+/** Which process a request is of, judged by its method, URL and body; undefined for one that is nobody's in particular. */
 export type Owner = (text: string) => Life | undefined;
 
 /** A way to the embedded Google services on which each request is a step of its owner's life. */
@@ -109,7 +109,7 @@ async function carried(
     });
     return { status: answer.status, text: await answer.text() };
   };
-  const owner = ownerOf(`${decodeURIComponent(url)} ${body}`);
+  const owner = ownerOf(`${method} ${decodeURIComponent(url)} ${body}`);
   const { status, text } = await (owner ? owner.step(callName(method, url), send) : send());
   response.writeHead(status, { 'content-type': 'application/json; charset=UTF-8' }).end(text);
 }

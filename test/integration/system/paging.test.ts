@@ -1,8 +1,8 @@
 import pLimit from 'p-limit';
 import { expect, test } from 'vitest';
 import { issueDependencies, syncDependencies } from '../../../functions/dependencies.ts';
-import { parseBundle } from '../../../shared/adapters/bundle.ts';
 import type { Trouble } from '../../../local/services.ts';
+import { parseBundle } from '../../../shared/adapters/bundle.ts';
 import { createPki } from '../../../shared/adapters/x509.ts';
 import { certificateId } from '../../../shared/domain/certificate.ts';
 import { newRecord } from '../../../shared/domain/record.ts';
@@ -93,9 +93,7 @@ function counter() {
 test('a big fleet is read in pages, and each Secret and each certificate has its turn', async () => {
   const { trouble, counted } = counter();
   const one = await running({ trouble });
-  console.time('fleet');
   await unheard(one, () => fleet(one));
-  console.timeEnd('fleet');
   const job = '/v1/projects/p/locations/europe-west1/jobs/certherd';
   await google(one, 'scheduler', ['POST', `${job}:pause`], {});
   counted();

@@ -3,7 +3,7 @@ import { Agent, fetch } from 'undici';
 import { type RunningApiServer, startKubeApiserver } from './kube-apiserver.ts';
 
 /** The parts of a Secret or an Ingress that tests look at. */
-export type KubeObject = Readonly<{
+type KubeObject = Readonly<{
   kind: string;
   metadata: Readonly<{
     name: string;
