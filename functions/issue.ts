@@ -31,7 +31,11 @@ export function issueFunction({ log, project, ports, settings }: IssueDependenci
           `the task is not one of ours: ${z.prettifyError(task.error)}`,
         );
       const outcome = await issue(task.data, randomUUID(), await ports(), settings);
-      log[outcome.state === 'failed' ? 'warn' : 'info'](`certificate ${outcome.state}`, outcome);
+      const { message: explanation, ...fields } = { message: undefined, ...outcome };
+      log[outcome.state === 'failed' ? 'warn' : 'info'](`certificate ${outcome.state}`, {
+        ...fields,
+        ...(explanation !== undefined && { explanation }),
+      });
       return { status: outcome.state === 'busy' ? 503 : 200, body: outcome };
     },
   });

@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { parseKubeconfig } from '../shared/adapters/kubernetes/kubeconfig.ts';
+import { messageOf } from '../shared/errors.ts';
 import type { Clock } from './clock.ts';
 import type { GkeCluster } from './container.ts';
+import { ConfigurationFaults } from './document.ts';
 import type { Cluster as ServedCluster } from './front/cluster-api.ts';
 import type { Keeper } from './keeper.ts';
 import { startKubernetes } from './kubernetes/kubernetes.ts';
@@ -38,14 +40,14 @@ type Shared = Readonly<{
   trouble: Trouble['kubernetes'];
 }>;
 
-/** Starts the embedded API servers and reads the kubeconfigs of the real ones. Throws a sentence for an option that names no cluster. */
+/** Starts the embedded API servers and reads the kubeconfigs of the real ones. Throws ConfigurationFaults for a kubeconfig that cannot be used. */
 export async function startClusters(
   entries: readonly Entry[],
   real: ReadonlyMap<string, string>,
   shared: Shared,
 ): Promise<readonly LocalCluster[]> {
   return Promise.all(
-    entries.map((entry) => {
+    entries.map(async (entry) => {
       const path = real.get(entry.name);
       return path === undefined ? embedded(entry, shared) : realCluster(entry, path);
     }),
@@ -81,7 +83,7 @@ async function embedded(
 
 function realCluster({ name, ingressClasses }: Entry, path: string): LocalCluster {
   const text = readFileSync(path, 'utf8');
-  const { server, ca = '', credentials } = parseKubeconfig(text, path);
+  const { server, ca = '', credentials } = checkedKubeconfig(name, text, path);
   return {
     name,
     isReal: true,
@@ -99,6 +101,14 @@ function realCluster({ name, ingressClasses }: Entry, path: string): LocalCluste
     kubeconfig: { secret: `kubeconfig-${name}`, text },
     gke: undefined,
   };
+}
+
+function checkedKubeconfig(name: string, text: string, path: string) {
+  try {
+    return parseKubeconfig(text, path);
+  } catch (error) {
+    throw new ConfigurationFaults([`--cluster ${name}=…: ${messageOf(error)}`]);
+  }
 }
 
 const classesOf = (value: unknown) =>

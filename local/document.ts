@@ -2,21 +2,32 @@ import { readFileSync } from 'node:fs';
 import { isIPv4 } from 'node:net';
 import { parseDocument } from 'yaml';
 
+/** Wrong configuration, with every fault. */
+export class ConfigurationFaults extends Error {
+  override readonly name = 'ConfigurationFaults';
+  readonly faults: readonly string[];
+
+  constructor(faults: readonly string[]) {
+    super(faults.join('\n'));
+    this.faults = faults;
+  }
+}
+
 /** A configuration document before it is checked. */
 export type RawDocument = Readonly<Record<string, unknown>>;
 
-/** Reads a YAML or JSON document. Throws sentences that name the line. */
+/** Reads a YAML or JSON document. Throws ConfigurationFaults that name the line. */
 export function readDocument(path: string): RawDocument {
   const document = parseDocument(readFileSync(path, 'utf8'));
   if (document.errors.length > 0)
-    throw new Error(
-      document.errors.map(({ message }) => `${path}: ${message.split('\n')[0]}`).join('\n'),
+    throw new ConfigurationFaults(
+      document.errors.map(({ message }) => `${path}: ${message.split(':\n')[0]}`),
     );
   const value: unknown = document.toJS();
   if (isObject(value)) return value;
-  throw new Error(
+  throw new ConfigurationFaults([
     `${path}: the document must be a mapping with the keys project, issuers and clusters`,
-  );
+  ]);
 }
 
 const isObject = (value: unknown): value is RawDocument =>

@@ -9,12 +9,21 @@ import { getTestServer } from '@google-cloud/functions-framework/testing';
 import { listenOnLoopback, type RunningApi } from './google-api.ts';
 
 export type FunctionsHost = RunningApi &
-  Readonly<{ serve(name: string, listener: RequestListener): void }>;
+  Readonly<{
+    serve(name: string, listener: RequestListener): void;
+    /** Lets in whoever waits at the door, and all who come. */
+    open(): void;
+  }>;
 
-/** The functions of a deployment on one port, each below its own path, which it does not see. What is not served is 404. */
-export async function openFunctionsHost(port: number): Promise<FunctionsHost> {
+/**
+ * The functions of a deployment on one port, each below its own path, which it does not see. What is not served is 404. Before the
+ * host is open every request waits: engines that remember an earlier run knock before there is anybody to answer.
+ */
+export async function startFunctionsHost(port: number): Promise<FunctionsHost> {
   const listeners = new Map<string, RequestListener>();
-  const server = createServer((request, response) => {
+  const opened = Promise.withResolvers<void>();
+  const server = createServer(async (request, response) => {
+    await opened.promise;
     const [, name = '', rest = ''] = /^\/([^/?]*)(.*)$/.exec(request.url ?? '') ?? [];
     const listener = listeners.get(name);
     if (!listener) return void response.writeHead(404).end();
@@ -22,7 +31,11 @@ export async function openFunctionsHost(port: number): Promise<FunctionsHost> {
     listener(request, response);
   });
   const running = await listenOnLoopback(server, port);
-  return { ...running, serve: (name, listener) => void listeners.set(name, listener) };
+  return {
+    ...running,
+    serve: (name, listener) => void listeners.set(name, listener),
+    open: opened.resolve,
+  };
 }
 
 /** The framework's own request handling around a function, as in the cloud. */

@@ -37,10 +37,10 @@ export function createKeeper(folder: string | undefined): Keeper {
       const part = await start({
         store: state?.store<never>(name) ?? memoryStore<never>(),
         port: port(name),
-      }).catch((error: NodeJS.ErrnoException) => {
-        if (error.code !== 'EADDRINUSE') throw error;
+      }).catch((error: NodeJS.ErrnoException & { port?: number }) => {
+        if (error.code !== 'EADDRINUSE' || port(name) === 0) throw error;
         throw new Error(
-          `port ${port(name)}, where ${name} listened when the state was made, is taken; end what listens there, or begin with an empty --state folder`,
+          `port ${error.port}, where ${name} listened when the state was made, is taken; end what listens there, or begin with an empty --state folder`,
         );
       });
       closers.push(() => part.close());

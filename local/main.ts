@@ -3,7 +3,7 @@ import { reconcileDependencies } from '../functions/dependencies.ts';
 import { messageOf } from '../shared/errors.ts';
 import { createLog, type LogEntry } from '../shared/log.ts';
 import { systemClock } from './clock.ts';
-import { readDocument } from './document.ts';
+import { ConfigurationFaults, readDocument } from './document.ts';
 import { frontText, startFronts } from './fronts.ts';
 import { createJournal } from './journal.ts';
 import { createKeeper, type Keeper } from './keeper.ts';
@@ -11,7 +11,7 @@ import { applyManifests, loadManifests } from './kubernetes/manifests.ts';
 import { parseOptions, type StartOptions } from './options.ts';
 import { type Report, reported } from './report.ts';
 import { settled } from './settling.ts';
-import { ConfigurationFaults, type ExampleRecord } from './setup.ts';
+import type { ExampleRecord } from './setup.ts';
 import { type System, startSystem } from './system.ts';
 import { progressLine, reportText } from './table.ts';
 
@@ -57,7 +57,7 @@ async function run(options: StartOptions, keeper: Keeper): Promise<number> {
     loaded,
     acme,
   });
-  if (options.json) process.stdout.write(`${JSON.stringify(report, undefined, 2)}\n`);
+  if (options.json) process.stdout.write(`${JSON.stringify(report, nullForAbsent, 2)}\n`);
   else say(reportText(report));
   if (options.once) return report.ok ? 0 : 1;
   say(
@@ -66,6 +66,9 @@ async function run(options: StartOptions, keeper: Keeper): Promise<number> {
   await interrupted();
   return 0;
 }
+
+// Whoever scripts against the document finds every key in it, known or not.
+const nullForAbsent = (_: string, value: unknown) => (value === undefined ? null : value);
 
 function shown(entry: LogEntry, { json }: StartOptions): void {
   if (json) process.stderr.write(`${JSON.stringify(entry)}\n`);
@@ -138,12 +141,22 @@ const interrupted = () =>
     process.once('SIGTERM', resolve);
   });
 
-const options = parseOptions(process.argv.slice(2));
+function sentence(error: unknown): string {
+  const { code, port } = error as NodeJS.ErrnoException & { port?: number };
+  if (code !== 'EADDRINUSE') return messageOf(error);
+  return `port ${port} is taken; end what listens there, or give another one (0 takes a free one)`;
+}
+
+const parsed = parseOptions(process.argv.slice(2));
+if ('text' in parsed) {
+  (parsed.exitCode === 0 ? process.stdout : process.stderr).write(parsed.text);
+  process.exit(parsed.exitCode);
+}
 try {
-  process.exitCode = await main(options);
+  process.exitCode = await main(parsed.options);
 } catch (error) {
   const isConfiguration = error instanceof ConfigurationFaults;
-  const sentences = isConfiguration ? error.faults : [messageOf(error)];
+  const sentences = isConfiguration ? error.faults : [sentence(error)];
   process.stderr.write(`${sentences.map((sentence) => `certherd: ${sentence}`).join('\n')}\n`);
   process.exitCode = isConfiguration ? 2 : 1;
 }

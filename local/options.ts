@@ -1,5 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { appendFileSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { parseName } from '../shared/domain/names.ts';
 
 /** What `npm start` was asked to do. A pair is `[cluster, path]`. */
@@ -21,14 +21,26 @@ export type StartOptions = Readonly<{
 
 type Pair = readonly [string, string];
 
-/** Parses the command line. Wrong use prints one sentence on stderr and exits 2, `--help` exits 0. */
-export function parseOptions(argv: readonly string[]): StartOptions {
-  const command = program();
-  command.parse([...argv], { from: 'user' });
-  const options = command.opts<StartOptions>();
-  const fault = combinationFault(options);
-  if (fault) command.error(`error: ${fault}`, { exitCode: 2 });
-  return options;
+/** What to run, or what is to be said in place of a run: help on stdout, or one sentence about wrong use on stderr. */
+export type ParsedOptions = Readonly<{ options: StartOptions } | { exitCode: 0 | 2; text: string }>;
+
+/** Parses the command line. */
+export function parseOptions(argv: readonly string[]): ParsedOptions {
+  let text = '';
+  const write = (part: string) => {
+    text += part;
+  };
+  const command = program().configureOutput({ writeOut: write, writeErr: write });
+  try {
+    command.parse([...argv], { from: 'user' });
+    const options = command.opts<StartOptions>();
+    const fault = combinationFault(options);
+    if (fault) command.error(`error: ${fault}`);
+    return { options };
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    return { exitCode: error.exitCode === 0 ? 0 : 2, text };
+  }
 }
 
 const OPTIONS: readonly Option[] = [
@@ -62,7 +74,7 @@ const OPTIONS: readonly Option[] = [
   new Option(
     '--state <dir>',
     "keep the embedded services' state there, keys included; for development only",
-  ),
+  ).argParser(folderToBe),
   new Option(
     '--front <kind>',
     'who serves the Secrets (default: auto; none for --cluster)',
@@ -70,7 +82,7 @@ const OPTIONS: readonly Option[] = [
   new Option(
     '--record <file>',
     'every call to the embedded Google APIs, one JSON line each, without secrets',
-  ),
+  ).argParser(writable),
 ];
 
 function program(): Command {
@@ -79,7 +91,7 @@ function program(): Command {
       'The whole system on this machine, on embedded parts: from Ingresses to certificates that a front serves.',
     )
     .allowExcessArguments(false)
-    .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+    .exitOverride();
   for (const option of OPTIONS) command.addOption(option);
   return command;
 }
@@ -151,13 +163,21 @@ function folder(path: string): string {
   return looked(path, readdirSync);
 }
 
+function folderToBe(path: string): string {
+  return looked(path, (folder) => mkdirSync(folder, { recursive: true, mode: 0o700 }));
+}
+
+function writable(path: string): string {
+  return looked(path, (file) => appendFileSync(file, '', { mode: 0o600 }));
+}
+
 function looked(path: string, look: (path: string) => unknown): string {
   try {
     look(path);
     return path;
   } catch (error) {
     throw new InvalidArgumentError(
-      `${path} cannot be read (${(error as NodeJS.ErrnoException).code}).`,
+      `${path} cannot be used (${(error as NodeJS.ErrnoException).code}).`,
     );
   }
 }

@@ -4,7 +4,6 @@ import type { AcmeCaOptions } from './acme-ca/acme-ca.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { type CloudDns, startCloudDns } from './cloud-dns/cloud-dns.ts';
 import { type CloudTasks, startCloudTasks } from './cloud-tasks/cloud-tasks.ts';
-import type { GoogleApiOptions } from './google-api.ts';
 import type { Keeper, Kept } from './keeper.ts';
 import { type Metadata, startMetadata } from './metadata/metadata.ts';
 import { type PubSub, startPubSub } from './pubsub/pubsub.ts';
@@ -22,7 +21,7 @@ export type Services = Readonly<{
   tasks: CloudTasks;
   scheduler: Scheduler;
   /** The rights that every stand-in asks of its callers. */
-  before: NonNullable<GoogleApiOptions['before']>;
+  before: (request: IncomingMessage) => void;
 }>;
 
 export type ServicesOptions = Readonly<{

@@ -3,20 +3,14 @@ import { type Config, parseConfig } from '../shared/config.ts';
 import { type Accounts, LOCAL_PERSON } from './accounts.ts';
 import type { AcmeCa } from './acme-ca/acme-ca.ts';
 import type { LocalCluster } from './clusters.ts';
-import { embeddedDocument, loopbackFaults, type RawDocument } from './document.ts';
+import {
+  ConfigurationFaults,
+  embeddedDocument,
+  loopbackFaults,
+  type RawDocument,
+} from './document.ts';
 import type { Provision } from './provision.ts';
 import type { Services } from './services.ts';
-
-/** Wrong configuration, with every fault. */
-export class ConfigurationFaults extends Error {
-  override readonly name = 'ConfigurationFaults';
-  readonly faults: readonly string[];
-
-  constructor(faults: readonly string[]) {
-    super(faults.join('\n'));
-    this.faults = faults;
-  }
-}
 
 /** Everything that runs when the configuration is put together. */
 export type Parts = Readonly<{
@@ -107,7 +101,7 @@ export async function provisionAll(
   await provisionEngines(provision, config, parts);
   await Promise.all(
     parts.clusters.map(
-      ({ kubeconfig }) => kubeconfig && provisionKubeconfig(provision, kubeconfig, parts),
+      async ({ kubeconfig }) => kubeconfig && provisionKubeconfig(provision, kubeconfig, parts),
     ),
   );
 }

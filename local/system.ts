@@ -16,7 +16,7 @@ import type { Clock } from './clock.ts';
 import { googleVerifier, requireInvoker } from './cloud-run.ts';
 import { type LocalCluster, startClusters } from './clusters.ts';
 import { startContainer } from './container.ts';
-import type { RawDocument } from './document.ts';
+import { ConfigurationFaults, type RawDocument } from './document.ts';
 import { type Door, openDoor } from './door.ts';
 import { openFunctionsHost, underFramework } from './functions.ts';
 import type { Keeper } from './keeper.ts';
@@ -24,7 +24,7 @@ import { createProvision } from './provision.ts';
 import { createRecorder } from './recorder.ts';
 import { roleOf } from './rights.ts';
 import { type Services, startServices, type Trouble } from './services.ts';
-import { ConfigurationFaults, checkedConfig, type Parts, provisionAll } from './setup.ts';
+import { checkedConfig, type Parts, provisionAll } from './setup.ts';
 
 export type SystemOptions = Pick<Parts, 'document' | 'zones' | 'records' | 'acme'> &
   Readonly<{

@@ -1,5 +1,5 @@
 import pLimit from 'p-limit';
-import { challengeName, zonesFor } from '../domain/challenge.ts';
+import { challengeName, isChallengeName, zonesFor } from '../domain/challenge.ts';
 import type { SavedChallenge } from '../domain/record.ts';
 import { CertificateError, messageOf } from '../errors.ts';
 import type { Zone } from '../ports.ts';
@@ -36,6 +36,7 @@ async function placement(
   const owner = await attempt.ports.lookup.canonicalName(challenge);
   const [longest, ...others] = zonesFor(zones.found, owner);
   if (!longest) throw homeless(owner, challenge, zones.unreadable);
+  if (!isChallengeName(owner)) throw astray(owner, challenge);
   const servers = await delegation(longest.dnsName);
   const zone = [longest, ...others].find(
     ({ dnsName, nameServers }) => dnsName === longest.dnsName && isSameSet(nameServers, servers),
@@ -46,6 +47,13 @@ async function placement(
     `zone ${longest.dnsName} is delegated to ${listed(servers)}, not to ${listed(longest.nameServers)} of managed zone ${longest.zone} in project ${longest.project}; set its NS records at the parent zone`,
   );
 }
+
+// Whatever has another name is somebody's own: an SPF record is a TXT too.
+const astray = (owner: string, challenge: string) =>
+  new CertificateError(
+    'dns-name-blocked',
+    `the CNAME of ${challenge} leads to ${owner}, which is no _acme-challenge name and is never written; point it to one, such as _acme-challenge.${owner}`,
+  );
 
 function homeless(
   owner: string,

@@ -12,6 +12,8 @@ export type Bench = Readonly<{
   folder: string;
   apiServer(): Promise<RunningApiServer>;
   world(retryAfter: RetryAfter): Promise<World>;
+  /** One that nobody has used. */
+  freshWorld(retryAfter: RetryAfter): Promise<World>;
   close(): Promise<void>;
 }>;
 
@@ -42,11 +44,17 @@ export function openBench(): Bench {
     return opening;
   };
   const apiServer = () => once('api server', startKubeApiserver);
+  const worldNamed = (name: string, retryAfter: RetryAfter) =>
+    once(name, async () => openWorld(await apiServer(), { folder, retryAfter }));
+  let fresh = 0;
   return {
     folder,
     apiServer,
-    world: (retryAfter) =>
-      once(`world ${retryAfter}`, async () => openWorld(await apiServer(), { folder, retryAfter })),
+    world: (retryAfter) => worldNamed(`world ${retryAfter}`, retryAfter),
+    freshWorld(retryAfter) {
+      fresh += 1;
+      return worldNamed(`fresh world ${fresh}`, retryAfter);
+    },
     async close() {
       for (const close of closers.reverse()) await close();
       rmSync(folder, { recursive: true, force: true });

@@ -1,10 +1,10 @@
-import { createServer, type AddressInfo } from 'node:net';
+import { type IncomingMessage, request } from 'node:http';
 import { createRequire } from 'node:module';
+import { type AddressInfo, createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { request } from 'node:http';
-import { buildDeployable } from '../../functions/build/deployable.ts';
 import type { FunctionName } from '../../functions/build/bundle.ts';
+import { buildDeployable } from '../../functions/build/deployable.ts';
 import { ROOT, type Running, started } from './process.ts';
 
 /** Builds one function as it is deployed, and returns its folder. */
@@ -58,7 +58,10 @@ const PATIENCE_MS = 30_000;
 const PAUSE_MS = 4;
 
 /** Asks until somebody listens, and returns the first answer. Throws what the function printed unless it is 200. */
-export async function firstAnswer({ url, running }: FunctionProcess, asked: Asked): Promise<string> {
+export async function firstAnswer(
+  { url, running }: FunctionProcess,
+  asked: Asked,
+): Promise<string> {
   const until = performance.now() + PATIENCE_MS;
   for (;;) {
     const answer = await answerOf(url, asked);
@@ -84,13 +87,15 @@ function answerOf(url: string, { method, path, headers, body }: Asked) {
   sent.on('error', (error: NodeJS.ErrnoException) =>
     error.code === 'ECONNREFUSED' ? resolve(undefined) : reject(error),
   );
-  sent.on('response', async (response) => {
-    const chunks: Buffer[] = [];
-    for await (const chunk of response) chunks.push(chunk as Buffer);
-    resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') });
-  });
+  sent.on('response', (response) => void answered(response).then(resolve, reject));
   sent.end(body === undefined ? undefined : JSON.stringify(body));
   return promise;
+}
+
+async function answered(response: IncomingMessage): Promise<Answer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of response) chunks.push(chunk as Buffer);
+  return { status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') };
 }
 
 /** A port that was free a moment ago. */

@@ -105,7 +105,8 @@ test('what the day had in it was recorded', () => {
 test('no key, token or payload was recorded', () => {
   const record = readFileSync(RECORD, 'utf8');
   const holds = (text: string) => record.includes(text);
-  expect(secrets.filter(holds)).toEqual([]);
+  // Counted, so that a failure does not print them.
+  expect(secrets.filter(holds).length).toBe(0);
   expect(['PRIVATE KEY', 'BEGIN CERTIFICATE'].filter(holds)).toEqual([]);
   expect(record.match(/(ya29\.|eyJ)(?!redacted).{0,8}/)).toBeNull();
   // The authority of a GKE cluster is no secret, and the Container API gives it in base64.

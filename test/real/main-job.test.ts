@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { createServer } from 'node:https';
+import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { connect } from 'node:tls';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -303,12 +303,26 @@ test('the example as it is ends well with nginx', async () => {
   expect(document.served.every(({ proven }) => proven)).toBe(true);
 });
 
-describe('says in one sentence what is wrong, and ends with 1', () => {
+describe('says in one sentence what is wrong', () => {
   const alone = () => [
     ...['--config', folder.write('certherd.yaml', CONFIG)],
     ...['--zone', 'shop.test', '--zone', 'edge.test'],
     ...edgeManifests(),
   ];
+  const servers: Server[] = [];
+  afterEach(() => {
+    for (const server of servers.splice(0)) server.close();
+  });
+  /** Answers whatever it is asked with a page. */
+  const webServer = async () => {
+    const { certificate: cert, key, ca } = await loopbackIdentity('a web server');
+    const server = createServer({ cert, key }, (_, response) =>
+      response.setHeader('content-type', 'text/html').end('<html><h1>It works!</h1></html>'),
+    );
+    servers.push(server);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    return { url: `https://127.0.0.1:${(server.address() as AddressInfo).port}`, ca };
+  };
   const withKubeconfig = (content: unknown) => [
     ...alone(),
     ...['--cluster', `prod=${folder.write('kubeconfig.yaml', content)}`],
@@ -351,15 +365,17 @@ describe('says in one sentence what is wrong, and ends with 1', () => {
       'cluster.proxy-url is refused',
     ],
     ['a password', { user: { password: 'hunter2' } }, 'user.password is refused'],
-  ])('for a kubeconfig with %s', async ([, differs, sentence]) => {
+  ])('and ends with 2 for a kubeconfig with %s', async ([, differs, sentence]) => {
     const { code, stdout, stderr } = await start([
       ...['--once', '--json', '--port', '0'],
       ...withKubeconfig(kubeconfig(cluster, differs)),
     ]);
-    expect(code).toBe(1);
+    expect(code).toBe(2);
     expect(stdout).toBe('');
     expect(stderr.trim().split('\n')).toEqual([
-      expect.stringContaining(`certherd: ${folder.path}/kubeconfig.yaml cannot be used: `),
+      expect.stringContaining(
+        `certherd: --cluster prod=…: ${folder.path}/kubeconfig.yaml cannot be used: `,
+      ),
     ]);
     expect(stderr).toContain(sentence);
     expect(stderr).not.toMatch(/hunter2|admin-token/);
@@ -387,20 +403,31 @@ describe('says in one sentence what is wrong, and ends with 1', () => {
       },
       'admin-token',
     ],
-  ])('for a cluster reached with %s, and serves the other one', async ([, content, secret]) => {
-    const { code, document, log } = await runOnce(withKubeconfig(await content()));
-    expect(code).toBe(1);
-    expect(document).toMatchObject({
-      ok: false,
-      faults: [{ resource: 'cluster prod', message: expect.stringMatching(/^cluster prod .+/) }],
-    });
-    expect(document.faults).toHaveLength(1);
-    expect(certificate(document, '*.edge.test')).toMatchObject({ state: 'issued' });
-    expect(document.served.map(({ proven }) => proven)).toEqual([true, true, true]);
-    expect(JSON.stringify(document) + log).not.toContain(secret);
-  });
+    [
+      'a web server in its place',
+      async () => {
+        const { url, ca } = await webServer();
+        return JSON.stringify(kubeconfig({ ...cluster, server: url, ca }));
+      },
+      'admin-token',
+    ],
+  ])(
+    'and ends with 1 for a cluster reached with %s, serving the other one',
+    async ([, content, secret]) => {
+      const { code, document, log } = await runOnce(withKubeconfig(await content()));
+      expect(code).toBe(1);
+      expect(document).toMatchObject({
+        ok: false,
+        faults: [{ resource: 'cluster prod', message: expect.stringMatching(/^cluster prod .+/) }],
+      });
+      expect(document.faults).toHaveLength(1);
+      expect(certificate(document, '*.edge.test')).toMatchObject({ state: 'issued' });
+      expect(document.served.map(({ proven }) => proven)).toEqual([true, true, true]);
+      expect(JSON.stringify(document) + log).not.toContain(secret);
+    },
+  );
 
-  test('for a CA that is not there', async () => {
+  test('and ends with 1 for a CA that is not there', async () => {
     const directory = `https://127.0.0.1:${await freePort()}/directory`;
     const { code, document } = await runOnce([...alone(), '--acme-directory', directory]);
     expect(code).toBe(1);
@@ -414,18 +441,13 @@ describe('says in one sentence what is wrong, and ends with 1', () => {
     expect(document.acme).toEqual({ orders: 0, signedRequests: 0, requests: 0 });
   });
 
-  test('for a web server in place of the CA', async () => {
-    const identity = await loopbackIdentity('a web server');
-    const server = createServer({ cert: identity.certificate, key: identity.key }, (_, response) =>
-      response.setHeader('content-type', 'text/html').end('<html><h1>It works!</h1></html>'),
-    );
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const directory = `https://127.0.0.1:${(server.address() as AddressInfo).port}/directory`;
+  test('and ends with 1 for a web server in place of the CA', async () => {
+    const { url, ca } = await webServer();
+    const directory = `${url}/directory`;
     const { code, document } = await runOnce([
       ...alone(),
-      ...['--acme-directory', directory, '--acme-ca', folder.write('web.pem', identity.ca)],
+      ...['--acme-directory', directory, '--acme-ca', folder.write('web.pem', ca)],
     ]);
-    server.close();
     expect(code).toBe(1);
     const { state, reason, message } = certificate(document, '*.edge.test');
     expect({ state, reason }).toEqual({ state: 'failed', reason: 'ca-unavailable' });

@@ -24,18 +24,13 @@ export async function fillCluster(api: RunningApiServer, certificates: number): 
     });
   try {
     const namespaces = Array.from({ length: NAMESPACES }, (_, number) => namespaceName(number));
-    await Promise.all(
-      namespaces.map((name) => post('/api/v1/namespaces', { metadata: { name } })),
-    );
+    await Promise.all(namespaces.map((name) => post('/api/v1/namespaces', { metadata: { name } })));
     const members = Array.from({ length: certificates }, (_, number) => fleetMember(number));
     await Promise.all(
       members.flatMap((member) => {
         const { namespace } = member.target;
         return [
-          post(
-            `/apis/networking.k8s.io/v1/namespaces/${namespace}/ingresses`,
-            ingress(member),
-          ),
+          post(`/apis/networking.k8s.io/v1/namespaces/${namespace}/ingresses`, ingress(member)),
           post(`/api/v1/namespaces/${namespace}/secrets?fieldManager=certherd`, secret(member)),
         ];
       }),

@@ -42,7 +42,9 @@ async function measured(bench: Bench) {
   try {
     await firstAnswer(of, { method: 'GET', path: '/health' });
     const before = await allCalls();
-    const ticks = await repeated(TICKS, () => timed(async () => requireKept(await firstAnswer(of, TICK))));
+    const ticks = await repeated(TICKS, () =>
+      timed(async () => requireKept(await firstAnswer(of, TICK))),
+    );
     const calls = difference(before, await allCalls());
     const mebibytes = highWaterMark(of.running.child.pid);
     const perTick = Object.entries(calls).map(([kind, count]) => `${kind}: ${count / TICKS}`);
@@ -92,7 +94,9 @@ const difference = (before: Calls, after: Calls): Calls =>
   Object.fromEntries(
     Object.entries(after)
       .map(([kind, count]) => [kind, count - (before[kind] ?? 0)] as const)
-      .filter(([kind, count]) => count > 0 && /^secret-|^cloud-|^pubsub|ingresses|secrets/.test(kind)),
+      .filter(
+        ([kind, count]) => count > 0 && /^secret-|^cloud-|^pubsub|ingresses|secrets/.test(kind),
+      ),
   );
 
 // Linux counts it in kB: https://man7.org/linux/man-pages/man5/proc_pid_status.5.html

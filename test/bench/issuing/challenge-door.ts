@@ -1,13 +1,13 @@
 import { writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
-import type { System } from '../../../local/system.ts';
 import { listenOnLoopback } from '../../../local/google-api.ts';
+import type { System } from '../../../local/system.ts';
 
-/** How a peer's hook puts TXT records into the embedded DNS, at the cost of one small process and one request. */
+/** How a peer's hook puts TXT records into the embedded DNS, at the cost of one request. */
 export type ChallengeDoor = Readonly<{
-  /** A shell script: `HOOK present|cleanup OWNER VALUE`. */
-  execHook: string;
+  /** In lego's words a HTTP request provider: POST /present and /cleanup with fqdn and value as JSON. */
+  url: string;
   /** A shell script that reads what certbot puts into the environment. */
   certbotHook: string;
   close(): Promise<void>;
@@ -19,31 +19,26 @@ export async function openChallengeDoor(
   folder: string,
 ): Promise<ChallengeDoor> {
   const values = new Map<string, Set<string>>();
-  const server = createServer((request, response) => {
-    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost');
-    const name = (searchParams.get('owner') ?? '').replace(/\.$/, '');
+  const server = createServer((request, response) => void answer(request, response));
+  const answer = async (request: IncomingMessage, response: ServerResponse) => {
+    const { fqdn, value } = JSON.parse((await request.toArray()).join('')) as Challenge;
+    const name = fqdn.replace(/\.$/, '');
     const known = values.get(name) ?? new Set<string>();
-    values.set(name, known.add(searchParams.get('value') ?? ''));
-    if (pathname === '/present')
+    values.set(name, known.add(value));
+    if (request.url === '/present')
       dns.addRecords([
-        { name, type: 'TXT', ttl: 1, rrdatas: [...known].map((value) => `"${value}"`) },
+        { name, type: 'TXT', ttl: 1, rrdatas: [...known].map((text) => `"${text}"`) },
       ]);
-    response.end();
-  });
+    response.end('{}');
+  };
   const { url, close } = await listenOnLoopback(server, 0);
-  const script = (file: string, [verb, owner, value]: readonly [string, string, string]) => {
-    const path = join(folder, file);
-    const line = `exec curl -fsS "${url}/${verb}?owner=${owner}&value=${value}"`;
-    writeFileSync(path, `#!/bin/sh\n${line}\n`, { mode: 0o755 });
-    return path;
-  };
-  return {
-    execHook: script('exec-hook', ['$1', '$2', '$3']),
-    certbotHook: script('certbot-hook', [
-      'present',
-      '_acme-challenge.$CERTBOT_DOMAIN',
-      '$CERTBOT_VALIDATION',
-    ]),
-    close,
-  };
+  const certbotHook = join(folder, 'certbot-hook');
+  writeFileSync(certbotHook, HOOK(url), { mode: 0o755 });
+  return { url, certbotHook, close };
 }
+
+type Challenge = Readonly<{ fqdn: string; value: string }>;
+
+const HOOK = (url: string) => `#!/bin/sh
+exec curl -fsS ${url}/present -d "{\\"fqdn\\":\\"_acme-challenge.$CERTBOT_DOMAIN\\",\\"value\\":\\"$CERTBOT_VALIDATION\\"}"
+`;

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type Part, missing } from '../parts.ts';
+import { missing, type Part } from '../parts.ts';
 import { secondsOf } from '../process.ts';
 import { type ChallengeDoor, openChallengeDoor } from './challenge-door.ts';
 import { freshLabel, type World, ZONE } from './world.ts';
@@ -19,23 +19,22 @@ const LIMIT_MS = 120_000;
 const lego: Peer = {
   name: 'lego',
   flags:
-    '--dns exec, EXEC_SEQUENCE_INTERVAL=1 (0 is taken for the default of 60), --dns.propagation.disable-ans --dns.propagation.disable-rns',
-  needs: ['lego', 'curl'],
-  issue: ({ pebble, caFile, dns }, { execHook }, folder) =>
+    '--dns httpreq, HTTPREQ_POLLING_INTERVAL=1, --dns.propagation.disable-ans --dns.propagation.disable-rns',
+  needs: ['lego'],
+  issue: ({ pebble, caFile, dns }, { url }, folder) =>
     secondsOf({
       command: 'lego',
       args: [
         ...['run', '--accept-tos', '--email', 'ops@example.org', '--server', pebble.directoryUrl],
-        ...['--path', join(folder, 'lego'), '--dns', 'exec'],
+        ...['--path', join(folder, 'lego'), '--dns', 'httpreq'],
         ...['--dns.resolvers', `127.0.0.1:${dns.dnsPort}`],
         ...['--dns.propagation.disable-ans', '--dns.propagation.disable-rns'],
         ...freshNames(),
       ],
       env: {
         LEGO_CA_CERTIFICATES: caFile,
-        EXEC_PATH: execHook,
-        EXEC_SEQUENCE_INTERVAL: '1',
-        EXEC_POLLING_INTERVAL: '1',
+        HTTPREQ_ENDPOINT: url,
+        HTTPREQ_POLLING_INTERVAL: '1',
       },
       limitMs: LIMIT_MS,
     }),

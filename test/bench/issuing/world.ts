@@ -1,14 +1,14 @@
 import { writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
-import type { SeenRequest } from '../../../shared/adapters/acme/session.ts';
 import { systemClock } from '../../../local/clock.ts';
 import { createKeeper } from '../../../local/keeper.ts';
 import { settled } from '../../../local/settling.ts';
 import { type System, startSystem } from '../../../local/system.ts';
+import type { SeenRequest } from '../../../shared/adapters/acme/session.ts';
 import { createLog, type LogEntry } from '../../../shared/log.ts';
 import type { RunningApiServer } from '../../real/parts/kube-apiserver.ts';
 import { type Pebble, startPebble } from '../../real/parts/pebble.ts';
+import { freePort } from '../function-process.ts';
 import { watchSecrets } from './secret-watch.ts';
 
 /** Seconds that Pebble asks to be left alone, for authorizations and for orders. */
@@ -45,7 +45,7 @@ export async function openWorld(
     dnsServer: `127.0.0.1:${dnsPort}`,
     retryAfter: { authz: retryAfter, order: retryAfter },
   });
-  const caFile = join(folder, `pebble-${retryAfter}.pem`);
+  const caFile = join(folder, `pebble-${dnsPort}.pem`);
   writeFileSync(caFile, pebble.tlsCa);
   const keeper = createKeeper(undefined);
   keeper.onClose(pebble.close);
@@ -142,15 +142,4 @@ export function kubeconfigFile({ server, ca, token }: RunningApiServer, folder: 
   };
   writeFileSync(path, JSON.stringify(kubeconfig), { mode: 0o600 });
   return path;
-}
-
-function freePort(): Promise<number> {
-  const server = createServer();
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
 }

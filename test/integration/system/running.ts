@@ -21,6 +21,8 @@ export type Circumstances = Readonly<{
   manifests?: Readonly<Record<string, readonly KubernetesObject[]>>;
   trouble?: Trouble;
   state?: string;
+  /** A file for every call to the stand-ins. */
+  record?: string;
 }>;
 
 /** A running system and eyes on it. */
@@ -63,7 +65,14 @@ export async function running(circumstances: Circumstances = {}): Promise<Runnin
 
 /** Starts the system for several tests; whoever starts it stops it. */
 export async function started(circumstances: Circumstances = {}): Promise<Running> {
-  const { document = {}, zones = ['a.test'], manifests = {}, trouble, state } = circumstances;
+  const {
+    document = {},
+    zones = ['a.test'],
+    manifests = {},
+    trouble,
+    state,
+    record,
+  } = circumstances;
   const clock = shiftedClock();
   const log: LogEntry[] = [];
   const keeper = createKeeper(state);
@@ -80,7 +89,7 @@ export async function started(circumstances: Circumstances = {}): Promise<Runnin
       acme: undefined,
       dnsPort: 0,
       port: 0,
-      record: undefined,
+      record,
     },
     ...{ keeper, clock, ...(trouble ? { trouble } : {}) },
     surroundings: { log: createLog((entry) => log.push(entry)), time },

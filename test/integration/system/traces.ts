@@ -55,3 +55,52 @@ export async function readableVersions(
     name.split('/').at(-1),
   );
 }
+
+/** Adds a version to a secret that is there. */
+export async function add(one: Running, secret: string, payload: string): Promise<void> {
+  const url = `${one.system.services.secretManager.url}/v1/projects/p/secrets/${secret}:addVersion`;
+  const body = { payload: { data: Buffer.from(payload).toString('base64') } };
+  const { status, reply } = await asOperator(one, url, { method: 'POST', body });
+  if (status !== 200) throw new Error(JSON.stringify(reply));
+}
+
+/** The base64 text of every private key that Secret Manager holds, with neither its frame nor its line ends. */
+async function keysOf(one: Running): Promise<readonly string[]> {
+  const { url } = one.system.services.secretManager;
+  const { reply } = await asOperator(one, `${url}/v1/projects/p/secrets`);
+  const payloads = await Promise.all(
+    (reply.secrets as readonly Readonly<{ name: string }>[]).map(async ({ name }) => {
+      const { reply: read } = await asOperator(one, `${url}/v1/${name}/versions/latest:access`);
+      const { data = '' } = (read.payload ?? {}) as { data?: string };
+      return Buffer.from(data, 'base64').toString();
+    }),
+  );
+  return payloads.flatMap((text) =>
+    [...text.matchAll(/-----BEGIN [A-Z ]*PRIVATE KEY-----([^-]+)/g)].map(([, body = '']) =>
+      body.replace(/\s/g, ''),
+    ),
+  );
+}
+
+/** Where a private key shows in the log, in the metadata of secrets, or in any of the given texts: `log: …`. */
+export async function leaks(
+  one: Running,
+  texts: Readonly<Record<string, string>> = {},
+): Promise<readonly string[]> {
+  const { url } = one.system.services.secretManager;
+  const { reply } = await asOperator(one, `${url}/v1/projects/p/secrets`);
+  const places = { ...texts, log: JSON.stringify(one.log), secrets: JSON.stringify(reply) };
+  const keys = await keysOf(one);
+  if (keys.length === 0) throw new Error('there is no key to look for');
+  const forms = keys.flatMap((key) => {
+    // Its second line, as PEM or as a part of a JSON Web Key has it.
+    const middle = key.slice(64, 128);
+    return [middle, middle.replaceAll('+', '-').replaceAll('/', '_')];
+  });
+  return Object.entries(places).flatMap(([place, text]) => {
+    const found = ['PRIVATE KEY', 'LS0tLS1CRUdJTiBQUklW', ...forms].find((form) =>
+      text.includes(form),
+    );
+    return found ? [`${place}: ${found}`] : [];
+  });
+}

@@ -19,12 +19,15 @@ export type RunningApiServer = Readonly<{
   readOnlyToken: string;
   /** Bearer token of a user who may get and patch Secrets, and nothing else. */
   patchOnlyToken: string;
+  /** Bearer token of a user who is known and may do nothing. */
+  strangerToken: string;
   close(): Promise<void>;
 }>;
 
 const ADMIN_TOKEN = 'admin-token';
 const READER_TOKEN = 'reader-token';
 const PATCHER_TOKEN = 'patcher-token';
+const STRANGER_TOKEN = 'stranger-token';
 const READY_WITHIN_MS = 60_000;
 
 /**
@@ -55,7 +58,12 @@ export async function startKubeApiserver(): Promise<RunningApiServer> {
   } finally {
     await api.close();
   }
-  const tokens = { token: ADMIN_TOKEN, readOnlyToken: READER_TOKEN, patchOnlyToken: PATCHER_TOKEN };
+  const tokens = {
+    token: ADMIN_TOKEN,
+    readOnlyToken: READER_TOKEN,
+    patchOnlyToken: PATCHER_TOKEN,
+    strangerToken: STRANGER_TOKEN,
+  };
   return { server: api.server, ca, ...tokens, close };
 }
 
@@ -76,7 +84,12 @@ async function writeIdentity(folder: string): Promise<string> {
     'tls.key': identity.key,
     'ca.crt': identity.ca,
     'accounts.key': accounts.export({ type: 'pkcs8', format: 'pem' }).toString(),
-    'tokens.csv': `${ADMIN_TOKEN},admin,1,system:masters\n${READER_TOKEN},reader,2\n${PATCHER_TOKEN},patcher,3\n`,
+    'tokens.csv': [
+      `${ADMIN_TOKEN},admin,1,system:masters`,
+      `${READER_TOKEN},reader,2`,
+      `${PATCHER_TOKEN},patcher,3`,
+      `${STRANGER_TOKEN},stranger,4`,
+    ].join('\n'),
   };
   for (const [name, text] of Object.entries(files))
     writeFileSync(join(folder, name), text, { mode: 0o600 });

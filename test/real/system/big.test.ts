@@ -6,8 +6,8 @@ import { parseBundle } from '../../../shared/adapters/bundle.ts';
 import { createPki } from '../../../shared/adapters/x509.ts';
 import { certificateId } from '../../../shared/domain/certificate.ts';
 import { newRecord } from '../../../shared/domain/record.ts';
-import { elsewhere, google, unheard } from './hands.ts';
-import { ingress, type Running, running } from './running.ts';
+import { elsewhere, google, unheard } from '../../integration/system/hands.ts';
+import { ingress, type Running, running } from '../../integration/system/running.ts';
 
 const CERTIFICATES = 240;
 const TARGETS = 1200;
@@ -118,4 +118,14 @@ test('a big fleet is read in pages, and each Secret and each certificate has its
     { certificates: CERTIFICATES, keep: CERTIFICATES, faults: 0 },
     { certificates: CERTIFICATES, keep: CERTIFICATES, faults: 0 },
   ]);
+});
+
+test('a certificate of a hundred names is proven and delivered', async () => {
+  const hosts = Array.from({ length: 100 }, (_, n) => `h${n}.a.test`);
+  const one = await running({ manifests: { one: [ingress('many', hosts, 'many-tls')] } });
+  await one.tick();
+  expect((await one.plan()).map(({ names, reason }) => [names.length, reason])).toEqual([
+    [100, 'fresh'],
+  ]);
+  expect((await one.records())[0]?.record.challenges).toEqual([]);
 });
