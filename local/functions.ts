@@ -22,13 +22,8 @@ export type FunctionsHost = RunningApi &
 export async function startFunctionsHost(port: number): Promise<FunctionsHost> {
   const listeners = new Map<string, RequestListener>();
   const opened = Promise.withResolvers<void>();
-  const server = createServer(async (request, response) => {
-    await opened.promise;
-    const [, name = '', rest = ''] = /^\/([^/?]*)(.*)$/.exec(request.url ?? '') ?? [];
-    const listener = listeners.get(name);
-    if (!listener) return void response.writeHead(404).end();
-    request.url = rest.startsWith('/') ? rest : `/${rest}`;
-    listener(request, response);
+  const server = createServer((request, response) => {
+    void opened.promise.then(() => handOn(request, response, listeners));
   });
   const running = await listenOnLoopback(server, port);
   return {
@@ -36,6 +31,18 @@ export async function startFunctionsHost(port: number): Promise<FunctionsHost> {
     serve: (name, listener) => void listeners.set(name, listener),
     open: opened.resolve,
   };
+}
+
+function handOn(
+  request: IncomingMessage,
+  response: ServerResponse,
+  listeners: ReadonlyMap<string, RequestListener>,
+): void {
+  const [, name = '', rest = ''] = /^\/([^/?]*)(.*)$/.exec(request.url ?? '') ?? [];
+  const listener = listeners.get(name);
+  if (!listener) return void response.writeHead(404).end();
+  request.url = rest.startsWith('/') ? rest : `/${rest}`;
+  listener(request, response as Parameters<RequestListener>[1]);
 }
 
 /** The framework's own request handling around a function, as in the cloud. */

@@ -1,5 +1,4 @@
 import { fileURLToPath } from 'node:url';
-import { reconcileDependencies } from '../functions/dependencies.ts';
 import { messageOf } from '../shared/errors.ts';
 import { createLog, type LogEntry } from '../shared/log.ts';
 import { systemClock } from './clock.ts';
@@ -43,7 +42,6 @@ async function run(options: StartOptions, keeper: Keeper): Promise<number> {
   });
   if (options.state !== undefined)
     say(`State, private keys included, is kept in ${options.state}: for development only.`);
-  await voidLeases(system);
   const fronts = await startFronts(system.clusters, options.front, keeper, log);
   if (!options.json) for (const [name, front] of fronts) say(frontText(name, front));
   const loaded = await loadAll(system, options);
@@ -125,14 +123,6 @@ async function loadInto(system: System, cluster: string, folder: string): Promis
     faults: faults.map(({ file, line, message }) => ({ resource: `${file}:${line}`, message })),
     refused: refused.faults.map((refusal) => ({ cluster, ...refusal, reason: 'manifest-refused' })),
   };
-}
-
-// The process that held them is gone: there is one process at a time on a state folder.
-async function voidLeases({ configOf }: System): Promise<void> {
-  const { records } = await reconcileDependencies(configOf('reconcile')).ports();
-  const stored = await records.list(() => {});
-  for (const { id, record } of stored)
-    if (record.lease) await records.update(id, (latest) => ({ ...latest, lease: undefined }));
 }
 
 const interrupted = () =>

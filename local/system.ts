@@ -18,7 +18,7 @@ import { type LocalCluster, startClusters } from './clusters.ts';
 import { startContainer } from './container.ts';
 import { ConfigurationFaults, type RawDocument } from './document.ts';
 import { type Door, openDoor } from './door.ts';
-import { openFunctionsHost, underFramework } from './functions.ts';
+import { type FunctionsHost, startFunctionsHost, underFramework } from './functions.ts';
 import type { Keeper } from './keeper.ts';
 import { createProvision } from './provision.ts';
 import { createRecorder } from './recorder.ts';
@@ -66,6 +66,8 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     endpoints: { ...config.endpoints, metadata: services.metadata.urlFor(accounts[role]) },
   });
   serveFunctions(parts, configOf, options.surroundings);
+  await voidLeases(configOf('reconcile'));
+  parts.host.open();
   const door = await openDoor({
     api: underFramework('api', apiFunction(apiDependencies(configOf('api'), options.surroundings))),
     port: options.port,
@@ -78,7 +80,15 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   return { config, services, clusters, ca, door, configOf, tick };
 }
 
-type Started = Parts & Readonly<{ host: Awaited<ReturnType<typeof openFunctionsHost>> }>;
+// The process that held them is gone: there is one process at a time on a state.
+async function voidLeases(config: Config): Promise<void> {
+  const { records } = await reconcileDependencies(config).ports();
+  const stored = await records.list(() => {});
+  for (const { id, record } of stored)
+    if (record.lease) await records.update(id, (latest) => ({ ...latest, lease: undefined }));
+}
+
+type Started = Parts & Readonly<{ host: FunctionsHost }>;
 
 async function startParts(options: SystemOptions): Promise<Started> {
   const { document, keeper, realClusters } = options;
@@ -87,6 +97,8 @@ async function startParts(options: SystemOptions): Promise<Started> {
   const accounts = accountsOf(project);
   const recorder = options.record === undefined ? undefined : createRecorder(options.record);
   const { dnsPort, clock, trouble } = options;
+  // Before the engines: they start where a killed process left them, and must find it.
+  const host = await keeper.start('functions', ({ port }) => startFunctionsHost(port));
   const services = await startServices({
     project,
     accounts,
@@ -108,7 +120,6 @@ async function startParts(options: SystemOptions): Promise<Started> {
     startContainer({ clusters: gke, authenticate: metadata.accountOf, recorder, before, port }),
   );
   const ca = options.acme ? undefined : await startCa(keeper, dns.dnsPort, options);
-  const host = await keeper.start('functions', ({ port }) => openFunctionsHost(port));
   const urls = { containerUrl: container.url, functionsUrl: host.url };
   return { ...options, ...urls, project, accounts, services, clusters, ca, host };
 }

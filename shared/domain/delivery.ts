@@ -1,4 +1,4 @@
-import type { IssuedCertificate } from './record.ts';
+import type { IssuedCertificate, VersionState } from './record.ts';
 
 /** The metadata of a Secret, never its data. */
 export type SecretMetadata = Readonly<{
@@ -74,4 +74,20 @@ function foreign({ type, belongsTo }: SecretMetadata): Standing {
     reason: 'secret-foreign',
     message: `exists and belongs to ${owner}; delete it or name another Secret`,
   };
+}
+
+/**
+ * The versions that are not needed any more once `current` is delivered: those older than the `keep` newest good ones. A disabled one
+ * is nothing to go back to, so it does not count, and goes when everything around it goes.
+ */
+export function versionsToDestroy(
+  versions: readonly VersionState[],
+  current: number,
+  keep: number,
+): readonly number[] {
+  const older = versions.filter(({ number, state }) => number < current && state !== 'destroyed');
+  const kept = older.filter(({ state }) => state === 'enabled').slice(0, keep - 1);
+  if (kept.length < keep - 1) return [];
+  const oldest = Math.min(current, ...kept.map(({ number }) => number));
+  return older.map(({ number }) => number).filter((number) => number < oldest);
 }

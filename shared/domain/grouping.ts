@@ -25,6 +25,8 @@ export type Grouping = Readonly<{
 
 // What Let's Encrypt and every CA of note accept in one certificate.
 const MOST_NAMES = 100;
+// With a TXT value for each, so many characters fit into the annotations of a secret (16 KiB).
+const MOST_CHARACTERS = 7000;
 
 /**
  * Requests for one Secret become one certificate for all their names; Secrets that then ask for the same certificate
@@ -69,6 +71,13 @@ function mergedRequest(
       chosen,
       'too-many-names',
       `Secret ${target.secret} is asked for with ${names.length} names; a certificate holds at most ${MOST_NAMES}, so split it into several Secrets`,
+    );
+  const characters = names.join('').length;
+  if (characters > MOST_CHARACTERS)
+    return refused(
+      chosen,
+      'too-many-names',
+      `Secret ${target.secret} is asked for with names of ${characters} characters; at most ${MOST_CHARACTERS} can be kept track of, so split it into several Secrets`,
     );
   // A request with an issuer that is not configured was refused before.
   const { keyType } = rules.issuers[issuer] as Rules['issuers'][string];

@@ -27,10 +27,7 @@ export function recordAnnotations(record: CertificateRecord): Readonly<Record<st
     manual: record.manual && { ...record.manual, targets: record.manual.targets.map(targetText) },
     lease: record.lease,
     order: record.order,
-    challenges:
-      challenges.length > 0
-        ? challenges.map(({ project, zone, owner, value }) => [project, zone, owner, value])
-        : undefined,
+    challenges: challenges.length > 0 ? valuesByZone(challenges) : undefined,
     issued: record.issued,
     failure: failure && { ...failure, message: failure.message.slice(0, LONGEST_MESSAGE) },
     delivered: delivered && {
@@ -59,6 +56,20 @@ export const RECORD_FIELDS: readonly string[] = [
   'failure',
   'delivered',
 ];
+
+/** Each zone and owner once: a hundred names must fit into the annotations. */
+function valuesByZone(challenges: readonly SavedChallenge[]) {
+  const zones = Map.groupBy(challenges, ({ project, zone }) => `${project}/${zone}`);
+  return Object.fromEntries([...zones].map(([place, of]) => [place, valuesByOwner(of)]));
+}
+
+const valuesByOwner = (challenges: readonly SavedChallenge[]) =>
+  Object.fromEntries(
+    [...Map.groupBy(challenges, ({ owner }) => owner)].map(([owner, of]) => [
+      owner,
+      of.map(({ value }) => value),
+    ]),
+  );
 
 const targetText = ({ cluster, namespace, secret }: Target) => `${cluster}/${namespace}/${secret}`;
 
@@ -113,7 +124,7 @@ function parsedFields(annotations: Readonly<Record<string, string>>): Certificat
       url: text(at(json, 'url')),
       after: count(at(json, 'after')),
     })),
-    challenges: field('challenges', (json) => list(json, parseChallenge)) ?? [],
+    challenges: field('challenges', parseChallenges) ?? [],
     issued: field('issued', parseIssued),
     failure: field('failure', parseFailure),
     delivered: field('delivered', (json) => ({
@@ -149,12 +160,15 @@ function parseTarget(json: Json): Target {
   return { cluster, namespace, secret };
 }
 
-function parseChallenge(json: Json): SavedChallenge {
-  const parts = list(json, text);
-  if (parts.length !== 4) throw unlike(json, 'four texts');
-  const [project, zone, owner, value] = parts as readonly [string, string, string, string];
-  return { project, zone, owner, value };
-}
+const parseChallenges = (json: Json): readonly SavedChallenge[] =>
+  Object.keys(object(json)).flatMap((place) => {
+    const [project, zone, ...rest] = place.split('/');
+    if (!project || !zone || rest.length > 0) throw unlike(json, 'PROJECT/ZONE');
+    const owners = at(json, place);
+    return Object.keys(object(owners)).flatMap((owner) =>
+      list(at(owners, owner), (value) => ({ project, zone, owner, value: text(value) })),
+    );
+  });
 
 const parseIssued = (json: Json): IssuedCertificate => ({
   version: count(at(json, 'version')),

@@ -21,10 +21,14 @@ export type Lookout = Readonly<{
   turn: number;
 }>;
 
+// What can never be ordered or delivered must not take every look.
+const URGENT_SHARE = 3 / 4;
+
 /** Which Secrets to look at: first those whose certificate may be ordered or delivered now, then the others in turn. */
 export function targetsToLookAt(of: Lookout): readonly Target[] {
   const isUrgent = ({ id }: DesiredCertificate) => mayChange(of.inventory.get(id), of);
-  const urgent = inTurn(targetsOf(of.desired.filter(isUrgent)), of.most, of.turn);
+  const pressing = targetsOf(of.desired.filter(isUrgent));
+  const urgent = inTurn(pressing, Math.ceil(of.most * URGENT_SHARE), of.turn);
   const seen = new Set(urgent.map(targetKey));
   const others = [...targetsOf(of.desired), ...of.bystanders].filter(
     (target) => !seen.has(targetKey(target)),

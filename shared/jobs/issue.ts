@@ -78,40 +78,23 @@ type Outcome = IssueOutcome extends infer Each
 async function take(
   task: IssueTask,
   holder: string,
-  ports: IssuePorts,
+  { records, time }: IssuePorts,
 ): Promise<StoredRecord | Outcome> {
+  let idle: Outcome | undefined;
   try {
-    const taken = await leased(task, holder, { ports, isLost: false });
-    if (taken !== NOT_DUE) return taken;
-    // A person may have disabled every version: then there is no certificate any more, whatever the record says.
-    const versions = await ports.versions.list(task.certificate);
-    return versions.some(({ state }) => state === 'enabled')
-      ? taken
-      : await leased(task, holder, { ports, isLost: true });
+    const taken = await records.update(task.certificate, (record) => {
+      const now = time.now();
+      idle = idleReason(task, record, now);
+      const until = new Date(now.getTime() + LEASE_MS);
+      return idle ? undefined : { ...record, lease: { holder, until } };
+    });
+    return idle ?? taken;
   } catch (error) {
     if (error instanceof CertificateError && error.code === 'not-found')
       return { state: 'refused', reason: 'its secret is gone' };
     throw error;
   }
 }
-
-async function leased(
-  task: IssueTask,
-  holder: string,
-  { ports: { records, time }, isLost }: Readonly<{ ports: IssuePorts; isLost: boolean }>,
-): Promise<StoredRecord | Outcome> {
-  let idle: Outcome | undefined;
-  const taken = await records.update(task.certificate, (record) => {
-    const now = time.now();
-    idle = idleReason(task, record, now);
-    if (isLost && idle === NOT_DUE) idle = undefined;
-    const until = new Date(now.getTime() + LEASE_MS);
-    return idle ? undefined : { ...record, lease: { holder, until } };
-  });
-  return idle ?? taken;
-}
-
-const NOT_DUE: Outcome = { state: 'kept', reason: 'it is not due' };
 
 function idleReason(task: IssueTask, record: CertificateRecord, now: Date): Outcome | undefined {
   const { lease, failure, order, challenges, issued } = record;
@@ -127,7 +110,9 @@ function idleReason(task: IssueTask, record: CertificateRecord, now: Date): Outc
   const early = now.getTime() + CLOCK_SKEW_MS;
   if (failure && failure.retryAt.getTime() > early)
     return { state: 'kept', reason: 'a failure holds it back for now' };
-  return renewal(issued, now).at.getTime() > early ? NOT_DUE : undefined;
+  return renewal(issued, now).at.getTime() > early
+    ? { state: 'kept', reason: 'it is not due' }
+    : undefined;
 }
 
 async function cleanedUp(attempt: Attempt, { record }: StoredRecord): Promise<Outcome> {

@@ -1,4 +1,5 @@
 import { certificateId } from '../domain/certificate.ts';
+import { versionsToDestroy } from '../domain/delivery.ts';
 import { targetKey } from '../domain/grouping.ts';
 import type { IssuedCertificate, StoredRecord, Target } from '../domain/record.ts';
 import type { Rules } from '../domain/request.ts';
@@ -129,17 +130,13 @@ async function record(
   );
 }
 
-/** Versions older than the one delivered, beyond those that are kept for going back. */
 async function destroyOld(
   id: string,
   current: number,
   { versions, reader, log }: SyncPorts,
   keep: number,
 ): Promise<void> {
-  const older = (await versions.list(id)).filter(
-    ({ number, state }) => number < current && state !== 'destroyed',
-  );
-  for (const { number } of older.slice(keep - 1)) {
+  for (const number of versionsToDestroy(await versions.list(id), current, keep)) {
     try {
       await reader.destroy(id, number);
     } catch (error) {

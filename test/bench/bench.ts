@@ -17,13 +17,16 @@ export type Bench = Readonly<{
   close(): Promise<void>;
 }>;
 
+/** What a row measured; `reach` where it differs from line to line. */
+export type Measured = Omit<Line, 'row' | 'reach'> & Partial<Pick<Line, 'reach'>>;
+
 /** A row of the table. `measure` may return several lines. */
 export type Row = Readonly<{
   name: string;
   what: string;
   reach: string;
   needs: readonly Part[];
-  measure(bench: Bench): Promise<readonly Omit<Line, 'row' | 'reach'>[]>;
+  measure(bench: Bench): Promise<readonly Measured[]>;
 }>;
 
 export function openBench(): Bench {

@@ -21,7 +21,7 @@ export type FunctionOptions = Readonly<{
   source: string;
   /** The configuration document as JSON. */
   config: string;
-  /** For Node itself. */
+  /** NODE_OPTIONS of the process. */
   nodeOptions?: string;
   /** Put before the command, as in `taskset -c 0`. */
   prefix?: readonly string[];
@@ -29,7 +29,7 @@ export type FunctionOptions = Readonly<{
 
 /** Starts a bundle under the functions framework, as the platform does. It listens some time later. */
 export async function startFunction(options: FunctionOptions): Promise<FunctionProcess> {
-  const { name, source, config, nodeOptions, prefix = [] } = options;
+  const { name, source, config, nodeOptions = '', prefix = [] } = options;
   const port = await freePort();
   const framework = createRequire(join(ROOT, 'package.json')).resolve(
     '@google-cloud/functions-framework',
@@ -37,13 +37,12 @@ export async function startFunction(options: FunctionOptions): Promise<FunctionP
   const [command = '', ...args] = [
     ...prefix,
     process.execPath,
-    ...(nodeOptions ? nodeOptions.split(' ') : []),
     join(dirname(framework), 'main.js'),
     `--target=${name}`,
     `--source=${source}`,
     `--port=${port}`,
   ];
-  const env = { CERTHERD_CONFIG: config, NODE_ENV: 'production' };
+  const env = { CERTHERD_CONFIG: config, NODE_ENV: 'production', NODE_OPTIONS: nodeOptions };
   return { url: `http://127.0.0.1:${port}`, running: started({ command, args, env }) };
 }
 

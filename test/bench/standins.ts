@@ -84,10 +84,12 @@ function withStored(certificates: number): Keeper {
   };
 }
 
-// What differs from call to call of one kind is left out.
+// What differs from call to call of one kind is left out; a certificate's secret is another kind than a kubeconfig's.
 const kindOf = (url: string) =>
   (url.split('?')[0] ?? '')
-    .replace(/(projects|locations|secrets|managedZones|queues)\/[^/:]+/g, '$1/*')
-    .replace(/versions\/[^/:]+/g, 'versions/*');
+    .replace(/secrets\/certherd-cert-[^/:]+/g, 'secrets/CERTIFICATE')
+    .replace(/(projects|locations|secrets|managedZones|queues)\/(?!CERTIFICATE)[^/:]+/g, '$1/*')
+    .replace(/versions\/[^/:]+/g, 'versions/*')
+    .replace(/^\/(dns\/)?v\d\/projects\/\*\//, '');
 
 await main(JSON.parse(process.argv[2] ?? '{}') as StandInOptions);

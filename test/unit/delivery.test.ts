@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import type { SecretMetadata, Sight, Standing } from '../../shared/domain/delivery.ts';
-import { standing } from '../../shared/domain/delivery.ts';
-import { desired, issued, secret } from './build.ts';
+import { standing, versionsToDestroy } from '../../shared/domain/delivery.ts';
+import type { VersionState } from '../../shared/domain/record.ts';
+import { day, desired, issued, secret } from './build.ts';
 
 const { id } = desired();
 const holding = (differs: Partial<SecretMetadata> = {}): Sight => ({
@@ -87,4 +88,26 @@ test.for<[string, Partial<SecretMetadata>]>([
 ])('without a version nothing is current, whatever %s say', ([, differs]) => {
   const found: Standing = standing(holding(differs), { id, issued: undefined }, 'certherd');
   expect(found).toEqual(behind('secret-outdated', id));
+});
+
+test.for<[string, readonly VersionState['state'][], number, readonly number[]]>([
+  ['nothing goes while there are no more than are kept', ['enabled', 'enabled'], 2, []],
+  ['nothing goes while there are fewer good ones', ['enabled', 'disabled', 'disabled'], 2, []],
+  ['the oldest go', ['enabled', 'enabled', 'enabled', 'enabled'], 2, [2, 1]],
+  ['a disabled one in between does not count', ['enabled', 'disabled', 'enabled'], 2, []],
+  [
+    'a disabled one goes with what is older than the kept',
+    ['enabled', 'enabled', 'disabled', 'enabled'],
+    2,
+    [2, 1],
+  ],
+  ['what is destroyed is not destroyed again', ['enabled', 'enabled', 'destroyed'], 2, []],
+  ['with one kept everything older goes', ['enabled', 'disabled', 'enabled'], 1, [2, 1]],
+])('%s', ([, states, keep, expected]) => {
+  const versions = states.map((state, index) => ({
+    number: states.length - index,
+    state,
+    createdAt: day(0),
+  }));
+  expect(versionsToDestroy(versions, states.length, keep)).toEqual(expected);
 });

@@ -112,6 +112,9 @@ describe('requests', () => {
 describe('requests for one Secret', () => {
   const names = (count: number, first = 0) =>
     Array.from({ length: count }, (_, index) => `h${first + index}.a.test`);
+  // Each of 70 characters.
+  const long = (count: number) =>
+    Array.from({ length: count }, (_, index) => `${String(index).padStart(63, 'x')}.a.test`);
   const byHand = (at: number, differs: Parameters<typeof request>[0] = {}) =>
     request({ source: { ...source(`hand-${at}`), kind: 'manual' }, askedAt: day(at), ...differs });
 
@@ -134,6 +137,13 @@ describe('requests for one Secret', () => {
       0,
     ],
     ['may have 100 names', [request({ names: names(100) })], [], 1],
+    ['may have names of 7000 characters in all', [request({ names: long(100) })], [], 1],
+    [
+      'may not have names of more',
+      [request({ names: [...long(99), `${'y'.repeat(64)}.a.test`] })],
+      [['web', 'too-many-names', 'names of 7001 characters']],
+      0,
+    ],
     [
       'may not have 101',
       [request({ names: names(101) })],

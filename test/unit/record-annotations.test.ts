@@ -49,7 +49,7 @@ describe('a record', () => {
       format: '1',
       askers: '{"ovh":["ovh"],"prod":["blog","shop"]}',
       lease: '{"holder":"worker-1","until":"2026-01-03T00:00:00.000Z"}',
-      challenges: '[["p","a-test","_acme-challenge.www.a.test","v"]]',
+      challenges: '{"p/a-test":{"_acme-challenge.www.a.test":["v"]}}',
     });
     expect(recordAnnotations(FULL).manual).toContain('"prod/shop/other"');
   });
@@ -123,7 +123,8 @@ describe('annotations that nobody wrote like that', () => {
     ['is a list for an object', 'lease', '[]', 'lease is not an object'],
     ['is null for an object', 'lease', 'null', 'lease is not an object'],
     ['is a text for an object', 'askers', '"prod"', 'askers is not an object'],
-    ['is an object for a list', 'challenges', '{}', 'challenges is not a list'],
+    ['is a list for an object', 'challenges', '[]', 'challenges is not an object'],
+    ['has a place that is none', 'challenges', '{"p":{}}', 'challenges is not PROJECT/ZONE'],
     ['lacks a key', 'lease', '{"until":"2026-01-01"}', 'lease.holder is not a text'],
     ['has a number for a text', 'askers', '{"prod":[1]}', 'askers.prod[0] is not a text'],
     [
@@ -157,10 +158,10 @@ describe('annotations that nobody wrote like that', () => {
       'identity.names is not a list',
     ],
     [
-      'has a challenge of three parts',
+      'has a challenge whose value is a number',
       'challenges',
-      '[["p","z","o"]]',
-      'challenges[0] is not four texts',
+      '{"p/z":{"o":[1]}}',
+      'challenges.p/z.o[0] is not a text',
     ],
     [
       'has a target without a Secret',
@@ -201,6 +202,17 @@ describe('annotations that nobody wrote like that', () => {
   });
 });
 
+// Written by zone and owner; nothing asks for their order.
+const inOrder = (parsed: ReturnType<typeof readAgain>) =>
+  'problem' in parsed
+    ? parsed
+    : {
+        record: {
+          ...parsed.record,
+          challenges: parsed.record.challenges.map((challenge) => JSON.stringify(challenge)).sort(),
+        },
+      };
+
 test('any record is read as it was written', () => {
   const text = fc.string({ maxLength: 40 });
   const moment = fc.date({ noInvalidDate: true });
@@ -226,7 +238,7 @@ test('any record is read as it was written', () => {
     ),
     lease: maybe(fc.record({ holder: text, until: moment })),
     order: maybe(fc.record({ url: text, after: count })),
-    challenges: fc.array(fc.record({ project: text, zone: text, owner: text, value: text })),
+    challenges: fc.array(fc.record({ project: word, zone: word, owner: word, value: text })),
     issued: maybe(
       fc.record({
         version: count,
@@ -243,7 +255,7 @@ test('any record is read as it was written', () => {
   });
   fc.assert(
     fc.property(records, (of) => {
-      expect(readAgain(of)).toEqual({ record: of });
+      expect(inOrder(readAgain(of))).toEqual(inOrder({ record: of }));
     }),
   );
 });

@@ -95,6 +95,18 @@ describe('the Secrets to look at', () => {
       { most: 9, inventory: new Map(), bystanders: [target({ secret: 'other.a.test' })] },
       ['healthy.a.test', 'other.a.test'],
     ],
+    [
+      'leave a quarter to what is not urgent',
+      {
+        inventory: new Map([of({}, healthy)]),
+        desired: [
+          healthy,
+          desired({ targets: ['a', 'b', 'c', 'd', 'e'].map((secret) => target({ secret })) }),
+        ],
+        most: 4,
+      },
+      ['a', 'b', 'c', 'healthy.a.test'],
+    ],
     ['take turns even when all are urgent', { inventory: new Map(), turn: 1 }, ['other.a.test']],
   ])('%s', ([, differs, expected]) => expect(names(differs)).toEqual(expected));
 

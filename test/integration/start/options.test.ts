@@ -198,12 +198,10 @@ function npmStart(...argv: readonly string[]) {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const outputs = Promise.all([text(child.stdout), text(child.stderr)]);
-  const ended = new Promise<Ended>((resolve) => {
-    child.once('close', async (code) => {
-      const [stdout, stderr] = await outputs;
-      resolve({ code, stdout, stderr });
-    });
-  });
+  const closed = new Promise<number | null>((resolve) => child.once('close', resolve));
+  const ended = Promise.all([closed, outputs]).then(
+    ([code, [stdout, stderr]]): Ended => ({ code, stdout, stderr }),
+  );
   return { child, ended };
 }
 

@@ -5,11 +5,11 @@ import { newRecord } from '../../../shared/domain/record.ts';
 import { reconcile } from '../../../shared/jobs/reconcile.ts';
 import { sync } from '../../../shared/jobs/sync.ts';
 import { add, elsewhere, unheard } from './hands.ts';
-import { ISSUE_CHANGES, killedWorkers } from './killed-workers.ts';
+import { AFTER_CHANGES, killedWorkers } from './killed-workers.ts';
 import { deathsAt, life, mortal, openWay, SILENT, throughWay } from './mortal.ts';
 import { ingress, type Running, running } from './running.ts';
 
-killedWorkers(ISSUE_CHANGES);
+killedWorkers(AFTER_CHANGES);
 
 const SYNC_CALLS = [
   ...['GET cert', 'cluster ingresses', 'cluster secret', 'GET cert/versions'],

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import { Agent, fetch } from 'undici';
 import { listenOnLoopback } from '../../../local/google-api.ts';
@@ -64,6 +64,9 @@ export const hangUp: Fault = (request) => {
   return new Promise<void>(() => {});
 };
 
+/** Never answers. */
+export const silence: Fault = () => new Promise<void>(() => {});
+
 /** Answers what no such service would, over the raw connection. */
 export const answering =
   (status: number, type: string, body: string): Fault =>
@@ -75,7 +78,7 @@ export const answering =
   };
 
 /** How the way to a cluster is. */
-export type Way = 'open' | 'closed' | 'forbidden' | 'nonsense' | 'without-secrets';
+export type Way = 'open' | 'closed' | 'forbidden' | 'nonsense' | 'without-secrets' | 'silent';
 
 /** Puts a way that can be spoiled before an embedded cluster with a kubeconfig. Call it before anything is asked of the cluster. */
 export async function spoilable(one: Running, name: string) {
@@ -86,27 +89,15 @@ export async function spoilable(one: Running, name: string) {
   const dispatcher = new Agent({ connect: { ca: served.ca ?? '' } });
   let way: Way = 'open';
   const server = createServer({ key: identity.key, cert: identity.certificate });
-  server.on('request', async (request: IncomingMessage, response) => {
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk as Buffer);
-    const { method = 'GET', url = '/', headers } = request;
-    const isSecret = url.includes('/secrets/');
+  const forward = forwarder(served.server, dispatcher);
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    const isSecret = request.url?.includes('/secrets/');
+    if (way === 'silent') return;
     if (way === 'closed') return void request.socket.destroy();
     if (way === 'forbidden' || (way === 'without-secrets' && isSecret))
-      return void response.writeHead(403, { 'content-type': 'application/json' }).end(FORBIDDEN);
+      return void response.writeHead(403, JSON_TYPE).end(FORBIDDEN);
     if (way === 'nonsense') return void response.writeHead(200).end('<html>Welcome!</html>');
-    const answer = await fetch(`${served.server}${url}`, {
-      method,
-      headers: {
-        authorization: headers.authorization ?? '',
-        accept: headers.accept ?? '*/*',
-        ...(headers['content-type'] ? { 'content-type': headers['content-type'] } : {}),
-      },
-      ...(chunks.length > 0 ? { body: Buffer.concat(chunks) } : {}),
-      dispatcher,
-    });
-    response.writeHead(answer.status, { 'content-type': 'application/json' });
-    response.end(await answer.text());
+    void forward(request, response);
   });
   const { port, close } = await listenOnLoopback(server, 0);
   const text = JSON.parse(kubeconfig.text) as KubeconfigText;
@@ -125,6 +116,27 @@ export async function spoilable(one: Running, name: string) {
     },
   };
 }
+
+const JSON_TYPE = { 'content-type': 'application/json' };
+
+const forwarder =
+  (origin: string, dispatcher: Agent) =>
+  async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const { method = 'GET', url = '/', headers } = request;
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const answer = await fetch(`${origin}${url}`, {
+      method,
+      headers: {
+        authorization: headers.authorization ?? '',
+        accept: headers.accept ?? '*/*',
+        ...(headers['content-type'] ? { 'content-type': headers['content-type'] } : {}),
+      },
+      ...(chunks.length > 0 ? { body: Buffer.concat(chunks) } : {}),
+      dispatcher,
+    });
+    response.writeHead(answer.status, JSON_TYPE).end(await answer.text());
+  };
 
 type KubeconfigText = {
   clusters: [{ cluster: { server: string; 'certificate-authority-data': string } }];

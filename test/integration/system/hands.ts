@@ -149,7 +149,7 @@ export async function served(one: Running, cluster: string, name: string, namesp
   };
 }
 
-export const textOf = (secret: KubernetesObject | undefined, field: string) =>
+const textOf = (secret: KubernetesObject | undefined, field: string) =>
   Buffer.from(
     (secret?.data as Record<string, string> | undefined)?.[field] ?? '',
     'base64',

@@ -5,15 +5,7 @@ import { certificateId } from '../../../shared/domain/certificate.ts';
 import { newRecord } from '../../../shared/domain/record.ts';
 import { issueTask } from '../../../shared/domain/task.ts';
 import { issue } from '../../../shared/jobs/issue.ts';
-import {
-  type Death,
-  deathsAt,
-  type Life,
-  life,
-  mortalWorker,
-  openWay,
-  type Way,
-} from './mortal.ts';
+import { type Death, type Life, life, mortalWorker, openWay, type Way } from './mortal.ts';
 import { ingress, type Running, started } from './running.ts';
 import { readableVersions, txtSets } from './traces.ts';
 
@@ -39,17 +31,17 @@ const CALLS = {
 /** Every call of a worker that issues its issuer's first certificate, for apex and wildcard. */
 export const ISSUE_CALLS: readonly string[] = Object.values(CALLS).flat();
 
-/** Those that change something: a death at any other leaves what a death after the last of these leaves. */
-export const ISSUE_CHANGES = ISSUE_CALLS.filter(
+/** A death after each call that changes something: every other death leaves what one of these leaves. */
+export const AFTER_CHANGES: readonly Death[] = ISSUE_CALLS.filter(
   (call) => !/^(GET|CA (authorization|order|certificate))/.test(call),
-);
+).map((call) => ({ call, side: 'after' }));
 
 type Case = Readonly<{ key: string; death: Death | undefined }>;
 type Struck = Readonly<{ one: Running; way: Way; lives: ReadonlyMap<string, Life> }>;
 
-/** One worker dies at each of the calls, each with a certificate of its own; then the leases end, and one tick comes. */
-export function killedWorkers(calls: readonly string[]): void {
-  const cases: readonly Case[] = [undefined, ...deathsAt(calls)].map((death, index) => ({
+/** One worker dies each of the deaths, each with a certificate of its own; then the leases end, and one tick comes. */
+export function killedWorkers(deaths: readonly Death[]): void {
+  const cases: readonly Case[] = [undefined, ...deaths].map((death, index) => ({
     key: `k${String(index).padStart(3, '0')}`,
     death,
   }));

@@ -150,7 +150,7 @@ export async function mortalWorker({ system, clock }: Running, way: Way) {
 export const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** The time of the embedded system; sleeping takes as long as it does. */
-export const timeOf = (clock: Running['clock']) => ({
+const timeOf = (clock: Running['clock']) => ({
   now: clock.now,
   sleep: (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms)),
 });

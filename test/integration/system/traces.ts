@@ -65,7 +65,7 @@ export async function add(one: Running, secret: string, payload: string): Promis
 }
 
 /** The base64 text of every private key that Secret Manager holds, with neither its frame nor its line ends. */
-async function keysOf(one: Running): Promise<readonly string[]> {
+export async function keysOf(one: Running): Promise<readonly string[]> {
   const { url } = one.system.services.secretManager;
   const { reply } = await asOperator(one, `${url}/v1/projects/p/secrets`);
   const payloads = await Promise.all(
@@ -82,15 +82,16 @@ async function keysOf(one: Running): Promise<readonly string[]> {
   );
 }
 
-/** Where a private key shows in the log, in the metadata of secrets, or in any of the given texts: `log: …`. */
+/** Where a private key, of now or of earlier, shows in the log, in the metadata of secrets, or in any of the given texts: `log: …`. */
 export async function leaks(
   one: Running,
   texts: Readonly<Record<string, string>> = {},
+  earlier: readonly string[] = [],
 ): Promise<readonly string[]> {
   const { url } = one.system.services.secretManager;
   const { reply } = await asOperator(one, `${url}/v1/projects/p/secrets`);
   const places = { ...texts, log: JSON.stringify(one.log), secrets: JSON.stringify(reply) };
-  const keys = await keysOf(one);
+  const keys = [...earlier, ...(await keysOf(one))];
   if (keys.length === 0) throw new Error('there is no key to look for');
   const forms = keys.flatMap((key) => {
     // Its second line, as PEM or as a part of a JSON Web Key has it.
@@ -103,4 +104,13 @@ export async function leaks(
     );
     return found ? [`${place}: ${found}`] : [];
   });
+}
+
+/** Nothing of a certificate is left: neither its secret nor, in the cluster, the Ingress and Secret of that name. */
+export async function forget(one: Running, id: string, name: string): Promise<void> {
+  const url = `${one.system.services.secretManager.url}/v1/projects/p/secrets`;
+  await asOperator(one, `${url}/certherd-cert-${id}`, { method: 'DELETE' });
+  const ingresses = '/apis/networking.k8s.io/v1/namespaces/web/ingresses';
+  await one.request('one', 'DELETE', `${ingresses}/${name}`);
+  await one.request('one', 'DELETE', `/api/v1/namespaces/web/secrets/${name}`);
 }
