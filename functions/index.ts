@@ -1,3 +1,4 @@
+import './no-domains.ts';
 import { http } from '@google-cloud/functions-framework';
 import { configFromEnvironment } from '../shared/config.ts';
 import { apiFunction } from './api.ts';

@@ -1,3 +1,4 @@
+import '../functions/no-domains.ts';
 import {
   createServer,
   type IncomingMessage,

@@ -52,6 +52,7 @@ export async function bundleFunction(root: string, name: FunctionName): Promise<
 }
 
 const entryOf = (name: FunctionName): string => `
+  import './functions/no-domains.ts';
   import { configFromEnvironment } from './shared/config.ts';
   import { ${name}Dependencies } from './functions/dependencies.ts';
   import { ${name}Function } from './functions/${name}.ts';

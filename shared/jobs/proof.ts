@@ -75,7 +75,7 @@ function savedChallenge(name: string, value: string, places: readonly Placement[
 }
 
 // Most CAs validate within a second and say nothing about when to look; a Retry-After goes before this ladder.
-const POLL_MS = [100, 400, 1000, 2000] as const;
+const POLL_MS = [100, 250, 500, 1000, 2000] as const;
 const SHORTEST_POLL_MS = 20;
 // ZeroSSL has been seen to ask for a day on an order that is ready in seconds.
 const LONGEST_POLL_MS = 300_000;

@@ -89,6 +89,7 @@ const idOf = (of: Case) => certificateId(identityOf(of));
 async function strike(cases: readonly Case[]): Promise<Struck> {
   const issuers = new Set(['shared', ...cases.map(issuerOf)]);
   const one = await started({
+    haste: 10,
     document: {
       issuers: Object.fromEntries(
         [...issuers].map((name) => [name, { directory: 'https://ca.test/' }]),

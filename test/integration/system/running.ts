@@ -21,6 +21,8 @@ export type Circumstances = Readonly<{
   manifests?: Readonly<Record<string, readonly KubernetesObject[]>>;
   trouble?: Trouble;
   state?: string;
+  /** By how much the pauses of the jobs are shortened; default 1. */
+  haste?: number;
   /** A file for every call to the stand-ins. */
   record?: string;
 }>;
@@ -67,6 +69,7 @@ export async function running(circumstances: Circumstances = {}): Promise<Runnin
 export async function started(circumstances: Circumstances = {}): Promise<Running> {
   const {
     document = {},
+    haste = 1,
     zones = ['a.test'],
     manifests = {},
     trouble,
@@ -78,7 +81,7 @@ export async function started(circumstances: Circumstances = {}): Promise<Runnin
   const keeper = createKeeper(state);
   const time = {
     now: clock.now,
-    sleep: (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms)),
+    sleep: (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms / haste)),
   };
   const system = await startSystem({
     document: { ...DOCUMENT, ...document },

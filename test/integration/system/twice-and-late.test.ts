@@ -15,6 +15,7 @@ const states = async (one: Running, id: string) =>
 test('when every task and every message comes twice at once, each thing is done once', async () => {
   const names = ['one', 'two', 'three'];
   const one = await running({
+    haste: 10,
     trouble: { duplicate: true },
     manifests: { one: names.map((name) => ingress(name, [`${name}.a.test`], name)) },
   });
@@ -44,7 +45,7 @@ test('name servers that lag behind the API are waited for', async () => {
 
 /** A certificate in its second version, and the message that told of the first. */
 async function renewed() {
-  const one = await running({ manifests: { one: [ingress('shop', [HOST], 'shop')] } });
+  const one = await running({ haste: 10, manifests: { one: [ingress('shop', [HOST], 'shop')] } });
   await one.tick();
   one.clock.advance(63 * DAY_MS);
   await one.tick();
@@ -74,7 +75,7 @@ test('messages that come late, again and all at once leave the newest version wh
 });
 
 test('a sync that stalls before its write does not put the older version over the newer one', async () => {
-  const one = await running({ manifests: { one: [ingress('shop', [HOST], 'shop')] } });
+  const one = await running({ haste: 10, manifests: { one: [ingress('shop', [HOST], 'shop')] } });
   await one.tick();
   const { id } = await certificateFor(one, HOST);
   await one.request('one', 'DELETE', '/api/v1/namespaces/web/secrets/shop');
@@ -106,7 +107,7 @@ test('a sync that stalls before its write does not put the older version over th
 });
 
 test('a clock that was set back a day orders nothing, and one that jumps past the end of life renews at once', async () => {
-  const one = await running({ manifests: { one: [ingress('shop', [HOST], 'shop')] } });
+  const one = await running({ haste: 10, manifests: { one: [ingress('shop', [HOST], 'shop')] } });
   await one.tick();
   one.clock.advance(-DAY_MS);
   await one.tick();

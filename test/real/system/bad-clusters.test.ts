@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { spoilable, type Way } from './faults.ts';
-import { certificateFor, removeSecret, served } from './hands.ts';
-import { ingress, type Running, started } from './running.ts';
-import { leaks } from './traces.ts';
+import { spoilable, type Way } from '../../integration/system/faults.ts';
+import { certificateFor, removeSecret, served } from '../../integration/system/hands.ts';
+import { ingress, type Running, started } from '../../integration/system/running.ts';
+import { leaks } from '../../integration/system/traces.ts';
 
 const allow = [{ namespaces: ['*'], names: ['*'] }];
 let one: Running;
@@ -10,6 +10,7 @@ let far: Awaited<ReturnType<typeof spoilable>>;
 
 beforeAll(async () => {
   one = await started({
+    haste: 10,
     document: {
       clusters: [
         { name: 'near', allow },
