@@ -21,6 +21,8 @@ export default defineConfig({
       thresholds: { branches: 100, lines: 100 },
     },
     env: { METADATA_SERVER_DETECTION: 'none' },
+    // By default one core is left idle, which on two is half of them.
+    maxWorkers: 2,
     projects: [
       project('unit', 5_000),
       project('contract', 20_000),

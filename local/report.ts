@@ -1,4 +1,3 @@
-import { reconcileDependencies, syncDependencies } from '../functions/dependencies.ts';
 import { targetKey } from '../shared/domain/grouping.ts';
 import type { PlanEntry } from '../shared/domain/plan.ts';
 import type { IssuedCertificate } from '../shared/domain/record.ts';
@@ -70,13 +69,13 @@ export type ReportSources = Readonly<{
 }>;
 
 // The report says itself what this look finds, and a log line would stand in front of the document.
-const QUIET = { log: createLog(() => {}) };
+const SILENT = createLog(() => {});
 
 /** Looks at everything once more, through the jobs' own eyes, and says how the run ended. */
 export async function reported(sources: ReportSources): Promise<Report> {
   const { system, journal, fronted, loaded, acme } = sources;
-  const { ports, settings } = reconcileDependencies(system.configOf('reconcile'), QUIET);
-  const seen = await survey(await ports(), settings);
+  const { ports, settings } = system.functions.reconcile;
+  const seen = await survey({ ...(await ports()), log: SILENT }, settings);
   const certificates = seen.plan.map((entry) => certificate(entry, journal));
   const { served, faults: unread } = await servedNow(seen.plan, sources);
   const faults = unique([...loaded.faults, ...seen.faults, ...unread]);
@@ -156,8 +155,7 @@ type Held = Readonly<{ id: string; issued: IssuedCertificate; targets: PlanEntry
 
 /** A handshake with every host of a TLS block whose Secret holds a certificate of ours. */
 async function servedNow(plan: Survey['plan'], { system }: ReportSources) {
-  const { ports: syncPorts } = syncDependencies(system.configOf('sync'), QUIET);
-  const ports = await syncPorts();
+  const ports = await system.functions.sync.ports();
   const faults: Report['faults'][number][] = [];
   const lists = await Promise.all(
     system.config.clusters.map(async ({ name: cluster }) => {

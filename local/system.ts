@@ -2,6 +2,7 @@ import { apiFunction } from '../functions/api.ts';
 import {
   apiDependencies,
   issueDependencies,
+  type ReconcileDependencies,
   reconcileDependencies,
   type Surroundings,
   syncDependencies,
@@ -50,6 +51,8 @@ export type System = Readonly<{
   door: Door;
   /** The configuration as one of the functions has it: with its own account. */
   configOf: (role: Role) => Config;
+  /** What the running functions are made of, for whoever wants to look through their eyes. */
+  functions: Functions;
   /** Runs the Scheduler job. Resolves when the job is started. */
   tick: () => Promise<void>;
 }>;
@@ -65,8 +68,9 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     ...config,
     endpoints: { ...config.endpoints, metadata: services.metadata.urlFor(accounts[role]) },
   });
-  serveFunctions(parts, configOf, options.surroundings);
-  await voidLeases(configOf('reconcile'));
+  const functions = functionsOf(configOf, options.surroundings);
+  serveFunctions(parts, functions);
+  await voidLeases(functions.reconcile);
   parts.host.open();
   const door = await openDoor({
     api: underFramework('api', apiFunction(apiDependencies(configOf('api'), options.surroundings))),
@@ -77,12 +81,12 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   options.keeper.onClose(door.close);
   const job = `projects/${project}/locations/${config.location}/jobs/${config.runtime.schedulerJob}`;
   const tick = () => provision('POST', `${services.scheduler.url}/v1/${job}:run`, {});
-  return { config, services, clusters, ca, door, configOf, tick };
+  return { config, services, clusters, ca, door, configOf, functions, tick };
 }
 
 // The process that held them is gone: there is one process at a time on a state.
-async function voidLeases(config: Config): Promise<void> {
-  const { records } = await reconcileDependencies(config).ports();
+async function voidLeases({ ports }: ReconcileDependencies): Promise<void> {
+  const { records } = await ports();
   const stored = await records.list(() => {});
   for (const { id, record } of stored)
     if (record.lease) await records.update(id, (latest) => ({ ...latest, lease: undefined }));
@@ -148,24 +152,20 @@ function clusterEntries(
   ]);
 }
 
-function serveFunctions(
-  { host, accounts, services }: Started,
-  configOf: System['configOf'],
-  surroundings: Surroundings,
-): void {
+type Functions = ReturnType<typeof functionsOf>;
+
+const functionsOf = (configOf: System['configOf'], surroundings: Surroundings) => ({
+  reconcile: reconcileDependencies(configOf('reconcile'), surroundings),
+  issue: issueDependencies(configOf('issue'), surroundings),
+  sync: syncDependencies(configOf('sync'), surroundings),
+});
+
+function serveFunctions({ host, accounts, services }: Started, made: Functions): void {
   const verify = googleVerifier(services.metadata.pemCertificatesUrl);
   const functions = [
-    [
-      'reconcile',
-      reconcileFunction(reconcileDependencies(configOf('reconcile'), surroundings)),
-      [accounts.scheduler, accounts.api],
-    ],
-    [
-      'issue',
-      issueFunction(issueDependencies(configOf('issue'), surroundings)),
-      [accounts.invoker],
-    ],
-    ['sync', syncFunction(syncDependencies(configOf('sync'), surroundings)), [accounts.pusher]],
+    ['reconcile', reconcileFunction(made.reconcile), [accounts.scheduler, accounts.api]],
+    ['issue', issueFunction(made.issue), [accounts.invoker]],
+    ['sync', syncFunction(made.sync), [accounts.pusher]],
   ] as const;
   for (const [name, handler, invokers] of functions)
     host.serve(

@@ -1,6 +1,5 @@
 import { Agent, fetch } from 'undici';
 import { onTestFinished } from 'vitest';
-import { reconcileDependencies, syncDependencies } from '../../../functions/dependencies.ts';
 import { createKeeper } from '../../../local/keeper.ts';
 import { applyManifests } from '../../../local/kubernetes/manifests.ts';
 import type { KubernetesObject } from '../../../local/kubernetes/object.ts';
@@ -11,7 +10,6 @@ import type { PlanEntry } from '../../../shared/domain/plan.ts';
 import type { StoredRecord, VersionState } from '../../../shared/domain/record.ts';
 import { survey } from '../../../shared/jobs/survey.ts';
 import { createLog, type LogEntry } from '../../../shared/log.ts';
-import type { Time } from '../../../shared/ports.ts';
 import { type ShiftedClock, shiftedClock } from './shifted-clock.ts';
 
 /** What a test states; the rest is a healthy system with one cluster and one zone, a.test. */
@@ -97,16 +95,15 @@ export async function started(circumstances: Circumstances = {}): Promise<Runnin
     ...{ keeper, clock, ...(trouble ? { trouble } : {}) },
     surroundings: { log: createLog((entry) => log.push(entry)), time },
   });
-  const one: Running = { ...eyes(system, time), system, clock, log, stop: () => keeper.close() };
+  const one: Running = { ...eyes(system), system, clock, log, stop: () => keeper.close() };
   for (const [cluster, objects] of Object.entries(manifests)) await one.apply(cluster, ...objects);
   return one;
 }
 
-function eyes(system: System, time: Time): Omit<Running, 'system' | 'clock' | 'log' | 'stop'> {
+function eyes(system: System): Omit<Running, 'system' | 'clock' | 'log' | 'stop'> {
+  const { reconcile, sync } = system.functions;
   // What the test itself looks at is no part of the system's log.
-  const surroundings = { time, log: createLog(() => {}) };
-  const reconcile = reconcileDependencies(system.configOf('reconcile'), surroundings);
-  const sync = syncDependencies(system.configOf('sync'), surroundings);
+  const log = createLog(() => {});
   const agents = new Map<string, Agent>();
   const adminOf = (name: string) => {
     const admin = system.clusters.find((cluster) => cluster.name === name)?.admin;
@@ -147,7 +144,8 @@ function eyes(system: System, time: Time): Omit<Running, 'system' | 'clock' | 'l
         throw new Error(`${id} ${problem}`);
       }),
     versions: async (id) => (await sync.ports()).versions.list(id),
-    plan: async () => (await survey(await reconcile.ports(), reconcile.settings)).plan,
+    plan: async () =>
+      (await survey({ ...(await reconcile.ports()), log }, reconcile.settings)).plan,
     async secret(cluster, namespace, name) {
       const response = await request(
         cluster,
