@@ -60,11 +60,8 @@ async function handled(
   const ports = await open();
   const caller = await identified(request.get('authorization'), ports, settings);
   const { route, id } = routed(ROUTES, request);
-  if (route.method === 'POST') {
-    checkBody(request);
-    log.info('asked by hand', { by: caller.member, path: request.path, asked: request.body });
-  }
-  return route.handle({ request, caller, id, ports, settings });
+  if (route.method === 'POST') checkBody(request);
+  return route.handle({ request, caller, id, ports, settings, log });
 }
 
 /** Whoever calls, with the role that the configuration gives. Nobody is let in by default. */

@@ -1,7 +1,11 @@
 import type { CertificateAuthorityOptions } from '../shared/adapters/acme/certificate-authority.ts';
-import type { QueueStatus } from '../shared/adapters/cloud-tasks.ts';
 import { createGoogleAuth, type GoogleAuth } from '../shared/adapters/google-auth.ts';
+import { once } from '../shared/adapters/google-client.ts';
 import type { Identity } from '../shared/adapters/identity.ts';
+import {
+  type AskReconcile,
+  createReconcileFunction,
+} from '../shared/adapters/reconcile-function.ts';
 import { type Config, rulesOf } from '../shared/config.ts';
 import type { Rules } from '../shared/domain/request.ts';
 import { CertificateError } from '../shared/errors.ts';
@@ -17,6 +21,7 @@ import type {
   ClusterWriter,
   IssueQueue,
   Log,
+  QueueStatus,
   Schedule,
   Time,
 } from '../shared/ports.ts';
@@ -40,8 +45,7 @@ export type ApiPorts = Readonly<{
   queue: IssueQueue;
   queueStates: () => Promise<readonly QueueStatus[]>;
   schedule: Schedule;
-  /** POSTs to the reconcile function in our own name and returns its JSON. Throws `cluster-unreachable` when it does not answer. */
-  askReconcile: (path: '/plan' | '/look', body: unknown) => Promise<unknown>;
+  askReconcile: AskReconcile;
   /** Who an Authorization header stands for; undefined when it stands for nobody. */
   identify: (authorization: string | undefined) => Promise<Identity | undefined>;
   time: Time;
@@ -68,7 +72,7 @@ export function reconcileDependencies(
     ports: once(async () => {
       const auth = authOf(config);
       const [readers, zones, secrets, queue, repairs] = await Promise.all([
-        clusters(config, auth),
+        clusters(config, auth, time),
         zonesOf(config, auth),
         secretsOf(config, auth),
         queueOf(config, auth),
@@ -142,7 +146,7 @@ export function syncDependencies(
     ports: once(async () => {
       const auth = authOf(config);
       const [writers, secrets, { createPki }, { createHandshakes }] = await Promise.all([
-        clusters(config, auth),
+        clusters(config, auth, time),
         secretsOf(config, auth),
         import('../shared/adapters/x509.ts'),
         import('../shared/adapters/handshake.ts'),
@@ -186,7 +190,7 @@ export function apiDependencies(
         queue,
         queueStates: tasks.createQueueStates({ queues: queuesOf(config), auth, endpoint }),
         schedule: createSchedule({ job: jobOf(config), auth, endpoint: scheduler }),
-        askReconcile: askerOf(config, auth),
+        askReconcile: createReconcileFunction({ url: config.runtime.reconcileUrl, auth }),
         identify: createIdentityVerifier({
           audience: config.runtime.audience,
           certificatesUrl: metadata && `${new URL(metadata).origin}/oauth2/v3/certs`,
@@ -256,10 +260,14 @@ async function repairsOf({ runtime, endpoints }: Config, auth: GoogleAuth) {
   return createRepairMessages({ topic: runtime.topic, auth, endpoint: endpoints.pubsub });
 }
 
-/** The clusters by name. Where a cluster is and how it lets us in is found out at its first use; a failure is forgotten, so that the next use tries again. */
+// A kubeconfig that was renewed and a control plane that moved must reach an instance that lives for days.
+const CLUSTER_KNOWN_MS = 5 * 60_000;
+
+/** The clusters by name. Where a cluster is and how it lets us in is found out at its first use, and again after five minutes. */
 async function clusters(
   config: Config,
   auth: GoogleAuth,
+  { now }: Pick<Time, 'now'>,
 ): Promise<(cluster: string) => Promise<ClusterWriter>> {
   const [{ createCluster }, { gkeAccess }, { parseKubeconfig }, { vault }] = await Promise.all([
     import('../shared/adapters/kubernetes/cluster.ts'),
@@ -282,7 +290,7 @@ async function clusters(
       `${origin} is absent or has no enabled version; put the kubeconfig into it`,
     );
   };
-  const open = byName(async (name: string) => {
+  const open = async (name: string) => {
     const cluster = config.clusters.find((candidate) => candidate.name === name);
     if (!cluster)
       throw new CertificateError(
@@ -296,8 +304,8 @@ async function clusters(
       annotations: [optIn.annotation],
       access: await access(cluster),
     });
-  });
-  return open;
+  };
+  return byName(open, { ms: CLUSTER_KNOWN_MS, now });
 }
 
 async function authoritiesOf(
@@ -329,45 +337,19 @@ async function authoritiesOf(
   };
 }
 
-const RECONCILE_LIMIT_MS = 60_000;
-
-function askerOf({ runtime }: Config, auth: GoogleAuth): ApiPorts['askReconcile'] {
-  return async (path, body) => {
-    try {
-      const token = await auth.identityToken(runtime.reconcileUrl);
-      const response = await fetch(`${runtime.reconcileUrl.replace(/\/$/, '')}${path}`, {
-        method: 'POST',
-        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-        body: JSON.stringify(body),
-        redirect: 'error',
-        signal: AbortSignal.timeout(RECONCILE_LIMIT_MS),
-      });
-      if (!response.ok) throw new Error(`it answers ${response.status}`);
-      return await response.json();
-    } catch (cause) {
-      throw new CertificateError(
-        'cluster-unreachable',
-        'the reconcile function gives no answer; look at its log, and whether the api may invoke it',
-        { cause },
-      );
-    }
-  };
-}
-
-/** The result of the first call, for all calls; a failure is forgotten, so that the next call tries again. */
-function once<T>(make: () => Promise<T>): () => Promise<T> {
-  const made = byName(make);
-  return () => made('');
-}
-
-function byName<T>(make: (name: string) => Promise<T>): (name: string) => Promise<T> {
-  const made = new Map<string, Promise<T>>();
+/** The result of the first call of a name, for all calls within so many milliseconds; a failure is forgotten, so that the next call tries again. */
+function byName<T>(
+  make: (name: string) => Promise<T>,
+  { ms, now }: Readonly<{ ms: number; now: () => Date }>,
+): (name: string) => Promise<T> {
+  const made = new Map<string, Readonly<{ at: number; value: Promise<T> }>>();
   return (name) => {
+    const at = now().getTime();
     const known = made.get(name);
-    if (known) return known;
-    const making = make(name);
-    made.set(name, making);
-    making.catch(() => made.delete(name));
-    return making;
+    if (known && at - known.at < ms) return known.value;
+    const value = make(name);
+    made.set(name, { at, value });
+    value.catch(() => made.delete(name));
+    return value;
   };
 }

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { HttpFunction } from '@google-cloud/functions-framework';
 import { z } from 'zod';
-import { CertificateError } from '../shared/errors.ts';
-import { issue } from '../shared/jobs/issue.ts';
+import { CertificateError, isRetryable } from '../shared/errors.ts';
+import { type IssueOutcome, issue } from '../shared/jobs/issue.ts';
 import type { IssueDependencies } from './dependencies.ts';
 import { bodyOf, entry } from './entry.ts';
 
@@ -16,6 +16,7 @@ const taskSchema = z.object({
   reason: z.enum(['missing', 'due', 'emergency', 'manual', 'retry', 'resume', 'clean-up']),
   replaces: z.int(),
   failures: z.int(),
+  order: z.string().optional(),
 });
 
 /** Woken by Cloud Tasks with one certificate. Whatever the outcome, it has its own next task; only "busy" makes this one come again. */
@@ -32,11 +33,17 @@ export function issueFunction({ log, project, ports, settings }: IssueDependenci
         );
       const outcome = await issue(task.data, randomUUID(), await ports(), settings);
       const { message: explanation, ...fields } = { message: undefined, ...outcome };
-      log[outcome.state === 'failed' ? 'warn' : 'info'](`certificate ${outcome.state}`, {
+      log[levelOf(outcome)](`certificate ${outcome.state}`, {
         ...fields,
         ...(explanation !== undefined && { explanation }),
       });
       return { status: outcome.state === 'busy' ? 503 : 200, body: outcome };
     },
   });
+}
+
+/** An ERROR calls a person, once for each row of failures, and only where waiting does not help. */
+function levelOf(outcome: IssueOutcome): 'info' | 'warn' | 'error' {
+  if (outcome.state !== 'failed') return 'info';
+  return outcome.count === 1 && !isRetryable(outcome.code) ? 'error' : 'warn';
 }

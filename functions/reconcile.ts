@@ -10,6 +10,8 @@ import { planView } from './plan-view.ts';
 
 const lookSchema = z.object({
   certificate: z.string().min(1),
+  names: z.array(z.string().min(1)).min(1),
+  issuer: z.string(),
   targets: z
     .array(z.object({ cluster: z.string(), namespace: z.string(), secret: z.string() }))
     .max(20),

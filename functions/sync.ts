@@ -1,9 +1,9 @@
 import type { HttpFunction } from '@google-cloud/functions-framework';
 import { z } from 'zod';
-import { parseSyncMessage } from '../shared/adapters/sync-message.ts';
 import { sync } from '../shared/jobs/sync.ts';
 import type { SyncDependencies } from './dependencies.ts';
 import { bodyOf, entry } from './entry.ts';
+import { parseSyncMessage } from './sync-message.ts';
 
 // https://cloud.google.com/pubsub/docs/push#receive_push
 const pushSchema = z.object({

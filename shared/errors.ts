@@ -28,6 +28,10 @@ const retryable = {
 
 export type ErrorCode = keyof typeof retryable;
 
+/** Whether trying again, unchanged, can help after a failure of this recorded code. */
+export const isRetryable = (code: string): boolean =>
+  Object.hasOwn(retryable, code) && retryable[code as ErrorCode];
+
 /**
  * The only error that the program throws on purpose. The message says in lower case what happened to which resource
  * and what to do next, and never holds a key or a token; `retryAt` is the other side's own word (Retry-After).

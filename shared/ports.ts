@@ -92,7 +92,6 @@ export type Order = Readonly<{
 export type Authorization = Readonly<{
   url: string;
   name: string;
-  wildcard: boolean;
   status: 'pending' | 'valid' | 'invalid' | 'deactivated' | 'expired' | 'revoked';
   challenge: Readonly<{ url: string; status: string; value: string }> | undefined;
   /** The CA's reason for an invalid challenge. */
@@ -142,10 +141,11 @@ export type Zone = Readonly<{
 export interface Zones {
   /** The public zones of one project. */
   list(project: string): Promise<readonly Zone[]>;
+  /** Whether a CNAME stands at that very name, and not only a wildcard that answers for it. */
+  hasAlias(zone: Zone, owner: string): Promise<boolean>;
   /**
    * Adds the values to, or removes them from, the TXT record sets of one zone in one atomic change per zone, keeping foreign values and
-   * their TTL; reads again and compares when another writer was quicker. Refuses every owner whose first label is not `_acme-challenge`,
-   * unless the zone is declared for delegation.
+   * their TTL; reads again and compares when another writer was quicker. Refuses every owner whose first label is not `_acme-challenge`.
    */
   present(challenges: readonly SavedChallenge[]): Promise<void>;
   remove(challenges: readonly SavedChallenge[]): Promise<void>;
@@ -208,6 +208,14 @@ export interface IssueQueue {
   /** `name` is what makes the task unique. `exists` means that this very task is there already, or was. */
   enqueue(name: string, task: IssueTask, at: Date | undefined): Promise<'enqueued' | 'exists'>;
 }
+
+/** A queue as people want to know it: `state` is RUNNING, PAUSED or DISABLED, or UNREADABLE with the `problem`. */
+export type QueueStatus = Readonly<{
+  issuer: string;
+  queue: string;
+  state: string;
+  problem: string | undefined;
+}>;
 
 /** What sync is woken with besides Secret Manager's own messages. */
 export interface RepairMessages {

@@ -2,6 +2,7 @@ import type { Request } from '@google-cloud/functions-framework';
 import { z } from 'zod';
 import { bodyOf } from '../entry.ts';
 import { ApiProblem } from './problem.ts';
+import type { ApiCall } from './router.ts';
 
 const LARGEST_BODY = 64 * 1024;
 
@@ -27,6 +28,14 @@ export function parsedBody<T>(request: Request, schema: z.ZodType<T>): T {
   if (result.success) return result.data;
   const errors = result.error.issues.flatMap(faultsOf);
   throw new ApiProblem('request-invalid', errors.map(sentence).join('; '), { errors });
+}
+
+/** Who asked for what. Only for what was parsed: whatever else a person sends by mistake, a key say, must not get into the log. */
+export function logAsked(
+  { caller, request, log }: Pick<ApiCall, 'caller' | 'request' | 'log'>,
+  asked: unknown,
+): void {
+  log.info('asked by hand', { by: caller.member, path: request.path, asked });
 }
 
 const sentence = ({ path, message }: Readonly<{ path: string; message: string }>) =>

@@ -11,17 +11,23 @@ const PROBLEMS = {
   'not-found': [404, 'There is no such thing'],
   'method-not-allowed': [405, 'This cannot be done here'],
   'secret-refused': [409, 'The Secret is not ours to write'],
+  'target-taken': [409, 'The Secret gets another certificate'],
   'record-mismatch': [409, 'The record is that of another certificate'],
   'too-many-targets': [409, 'Too many Secrets'],
   'names-unknown': [409, 'The names are not recorded'],
+  'record-invalid': [409, 'The record is not understood'],
+  'config-invalid': [409, 'The configuration does not fit'],
+  'not-possible': [409, 'This cannot be done as things are'],
   'body-too-large': [413, 'The request is too large'],
   'media-type': [415, 'The request is not JSON'],
   'certificate-failed': [502, 'The certificate could not be issued'],
+  'delivery-failed': [502, 'The certificate could not be delivered'],
   'secret-unreadable': [503, 'A Secret cannot be looked at now'],
   'store-unavailable': [503, 'The store is not available'],
   'identity-unavailable': [503, 'Tokens cannot be checked now'],
   'queue-unavailable': [503, 'The queue or the schedule is not available'],
   'cluster-unreachable': [503, 'The clusters are not available'],
+  'not-now': [503, 'This cannot be done now'],
   internal: [500, 'Something went wrong here'],
 } as const satisfies Record<ManualRefusal, unknown> & Record<string, readonly [number, string]>;
 
@@ -63,22 +69,17 @@ export class ApiProblem extends Error {
   }
 }
 
-/** What a caller learns of whatever was thrown: a port's own sentence when its system is away, and nothing of a bug. */
+/** What a caller learns of whatever was thrown: the program's own sentence of what it knows, and nothing of a bug. */
 export function problemOf(error: unknown): ApiProblem {
   if (error instanceof ApiProblem) return error;
-  const code = error instanceof CertificateError ? unavailable(error.code) : undefined;
-  if (code) return new ApiProblem(code, messageOf(error));
+  if (error instanceof CertificateError) return new ApiProblem(codeOf(error), messageOf(error));
   return new ApiProblem('internal', 'the log of the api function has the reason');
 }
 
-const UNAVAILABLE = [
-  'store-unavailable',
-  'identity-unavailable',
-  'queue-unavailable',
-  'cluster-unreachable',
-] as const;
-
-const unavailable = (code: string) => UNAVAILABLE.find((known) => known === code);
+function codeOf({ code, retryable }: CertificateError): ProblemCode {
+  if (Object.hasOwn(PROBLEMS, code)) return code as ProblemCode;
+  return retryable ? 'not-now' : 'not-possible';
+}
 
 function problemDocument(
   code: ProblemCode,

@@ -17,7 +17,7 @@ const lookSchema = z.array(
     }),
     z.object({
       state: z.literal('refused'),
-      reason: z.enum(['secret-type', 'secret-foreign']),
+      reason: z.enum(['secret-type', 'secret-foreign', 'target-taken']),
       message: z.string(),
     }),
     z.object({ state: z.literal('unreadable'), message: z.string() }),
@@ -32,8 +32,8 @@ const planSchema = z.looseObject({
 
 /** A look at Secrets, through the reconcile function. */
 export function lookThrough({ askReconcile }: Pick<ApiPorts, 'askReconcile'>): ManualPorts['look'] {
-  return async (certificate, targets) => {
-    const answer = lookSchema.safeParse(await askReconcile('/look', { certificate, targets }));
+  return async (look) => {
+    const answer = lookSchema.safeParse(await askReconcile('/look', look));
     if (!answer.success) throw strange('look');
     return answer.data.map((standing) =>
       standing.state === 'behind' ? { ...standing, serves: standing.serves } : standing,

@@ -1,4 +1,5 @@
 import type { Request } from '@google-cloud/functions-framework';
+import type { Log } from '../../shared/ports.ts';
 import type { ApiPorts, ApiSettings } from '../dependencies.ts';
 import type { Caller } from './access.ts';
 import { ApiProblem } from './problem.ts';
@@ -19,6 +20,7 @@ export type ApiCall = Readonly<{
   id: string;
   ports: ApiPorts;
   settings: ApiSettings;
+  log: Log;
 }>;
 
 /** `path` may have one `{id}`, which stands for a segment without a colon. */

@@ -1,5 +1,5 @@
 import { requireRole } from './access.ts';
-import { emptyBody, parsedBody } from './body.ts';
+import { emptyBody, logAsked, parsedBody } from './body.ts';
 import {
   askForCertificate,
   listCertificates,
@@ -35,9 +35,10 @@ async function plan({ ports }: ApiCall): Promise<ApiReply> {
   return { status: 200, body: await planThrough(ports) };
 }
 
-async function run({ request, caller, ports }: ApiCall): Promise<ApiReply> {
+async function run(call: ApiCall): Promise<ApiReply> {
+  const { request, caller, ports } = call;
   requireRole(caller, 'operator', 'start a run');
-  parsedBody(request, emptyBody);
+  logAsked(call, parsedBody(request, emptyBody));
   await ports.schedule.run();
   return { status: 202, body: { started: true } };
 }

@@ -1,6 +1,6 @@
-import type { QueueStatus } from '../../shared/adapters/cloud-tasks.ts';
 import type { StoredRecord } from '../../shared/domain/record.ts';
 import { messageOf } from '../../shared/errors.ts';
+import type { QueueStatus } from '../../shared/ports.ts';
 import type { ApiPorts } from '../dependencies.ts';
 
 /** A part of the status, or the sentence why it cannot be read now. */

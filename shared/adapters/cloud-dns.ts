@@ -1,6 +1,5 @@
 import type { AuthClient } from 'google-auth-library';
 import { isChallengeName } from '../domain/challenge.ts';
-import { isWithin } from '../domain/names.ts';
 import type { SavedChallenge } from '../domain/record.ts';
 import type { Zone, Zones } from '../ports.ts';
 import {
@@ -20,8 +19,6 @@ export type ZonesOptions = Readonly<{
   endpoint?: string | undefined;
   /** Required: without credentials the library sends its requests all the same. */
   authClient: AuthClient;
-  /** DNS names of zones that exist for challenges alone: any owner in them may be written, such as the end of a CNAME. */
-  delegationZones?: readonly string[] | undefined;
   /** For each call to the API. */
   deadlineMs?: number | undefined;
 }>;
@@ -31,7 +28,7 @@ export function createZones(options: ZonesOptions): Zones {
   const api = createApi(options);
   const call = createCall(options.deadlineMs ?? DEADLINE_MS);
   const change = async (kind: Work['kind'], challenges: readonly SavedChallenge[]) => {
-    refuseForeignOwners(challenges, options.delegationZones ?? []);
+    refuseForeignOwners(challenges);
     const zones = Map.groupBy(challenges, ({ project, zone }) => `${project}/${zone}`);
     const outcomes = await Promise.allSettled(
       [...zones.values()].map(async (own) =>
@@ -49,6 +46,11 @@ export function createZones(options: ZonesOptions): Zones {
         .map(({ metadata }) => metadata)
         .filter(isPublic)
         .map((zone) => parsedZone(project, zone));
+    },
+    async hasAlias({ project, zone }, owner) {
+      const title = `zone ${zone} of project ${project}`;
+      const records = (await api(project)).zone(zone).getRecords({ name: `${owner}.` });
+      return (await call(title, records))[0].some(({ type }) => type === 'CNAME');
     },
     present: (challenges) => change('present', challenges),
     remove: (challenges) => change('remove', challenges),
@@ -79,20 +81,10 @@ function createApi({
   };
 }
 
-function refuseForeignOwners(
-  challenges: readonly SavedChallenge[],
-  delegationZones: readonly string[],
-): void {
-  for (const { owner, zone, project } of challenges) {
-    const isOurs =
-      isChallengeName(owner) || delegationZones.some((suffix) => isWithin(suffix, owner));
-    if (!isOurs)
-      throw blocked(
-        owner,
-        `zone ${zone} of project ${project}`,
-        'it is no _acme-challenge name, and its zone is not declared for delegation',
-      );
-  }
+function refuseForeignOwners(challenges: readonly SavedChallenge[]): void {
+  for (const { owner, zone, project } of challenges)
+    if (!isChallengeName(owner))
+      throw blocked(owner, `zone ${zone} of project ${project}`, 'it is no _acme-challenge name');
 }
 
 type ZoneMetadata = Readonly<Record<string, unknown>> &

@@ -1,7 +1,7 @@
 import type { CloudTasksClient } from '@google-cloud/tasks';
 import type { IssueTask } from '../domain/task.ts';
 import { CertificateError, messageOf } from '../errors.ts';
-import type { IssueQueue } from '../ports.ts';
+import type { IssueQueue, QueueStatus } from '../ports.ts';
 import {
   attempted,
   clientOptions,
@@ -106,14 +106,6 @@ function notEnqueued(error: unknown, queue: string, invoker: string): Certificat
     grant: `cloudtasks.tasks.create on ${queue} and iam.serviceAccounts.actAs on ${invoker}`,
   });
 }
-
-/** A queue as people want to know it: `state` is RUNNING, PAUSED or DISABLED, or UNREADABLE with the `problem`. */
-export type QueueStatus = Readonly<{
-  issuer: string;
-  queue: string;
-  state: string;
-  problem: string | undefined;
-}>;
 
 /** Asks for the state of every queue; one that cannot be read does not hide the others. */
 export function createQueueStates(

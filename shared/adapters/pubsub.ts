@@ -1,10 +1,11 @@
 import { CertificateError, messageOf } from '../errors.ts';
 import type { RepairMessages } from '../ports.ts';
 import type { GoogleAuth } from './google-auth.ts';
-import { REPAIR } from './sync-message.ts';
 
 const PUBSUB_API = 'https://pubsub.googleapis.com';
 const LIMIT_MS = 10_000;
+// Known to whoever parses the messages, and to the filter of the subscription.
+const REPAIR = 'CERTHERD_REPAIR';
 
 export type RepairMessagesOptions = Readonly<{
   /** `projects/P/topics/T` */

@@ -1,4 +1,9 @@
-import type { IssuedCertificate, VersionState } from './record.ts';
+import { targetKey } from './grouping.ts';
+import { covers } from './names.ts';
+import { isAllowed } from './policy.ts';
+import type { CertificateRecord, IssuedCertificate, Target, VersionState } from './record.ts';
+import { recordAnnotations } from './record-annotations.ts';
+import type { Rules } from './request.ts';
 
 /** The metadata of a Secret, never its data. */
 export type SecretMetadata = Readonly<{
@@ -75,6 +80,70 @@ function foreign({ type, belongsTo }: SecretMetadata): Standing {
     message: `exists and belongs to ${owner}; delete it or name another Secret`,
   };
 }
+
+/**
+ * Whether a Secret that says it serves a certificate may get its key. What a Secret says of itself can be forged or copied, so the rules
+ * must give every name to its namespace, or the configuration to that very Secret; names that are not known are given to nobody.
+ */
+export function mayHold(
+  target: Target,
+  names: readonly string[] | undefined,
+  { clusters, certificates }: Pick<Rules, 'clusters' | 'certificates'>,
+): boolean {
+  const cluster = clusters.find(({ name }) => name === target.cluster);
+  if (!cluster || !names) return false;
+  const key = targetKey(target);
+  const configured = certificates.filter((certificate) => targetKey(certificate) === key);
+  const given = configured.flatMap((certificate) => certificate.names);
+  return names.every(
+    (name) =>
+      isAllowed(cluster.allow, target.namespace, name) ||
+      given.some((pattern) => covers(pattern, name)),
+  );
+}
+
+/** What came of delivering a version. `before` is the version recorded when it began, `refused` says what a person has to mend. */
+export type Outcome = Readonly<{
+  issued: IssuedCertificate;
+  before: number | undefined;
+  isComplete: boolean;
+  refused: readonly string[];
+  at: Date;
+}>;
+
+/**
+ * The record after a delivery. undefined to leave it alone: it says the same already, with the alias moved in that write, or a newer version was
+ * recorded while this one was delivered.
+ */
+export function recorded(
+  latest: CertificateRecord,
+  { issued, before, isComplete, refused, at }: Outcome,
+): CertificateRecord | undefined {
+  const version = latest.issued?.version;
+  if (version !== undefined && version !== before && version > issued.version) return undefined;
+  const next: CertificateRecord = {
+    ...latest,
+    issued,
+    // Another version than the one known is there: whatever failed before is over.
+    failure: version === issued.version ? latest.failure : undefined,
+    delivered: isComplete ? { version: issued.version, at, failed: refused } : latest.delivered,
+  };
+  const { manual, delivered } = latest;
+  // Whoever asked by hand since then waits for the moment of a delivery.
+  const isAwaited = isComplete && manual && delivered && manual.at > delivered.at;
+  const isMoved = delivered?.version === issued.version && !isAwaited;
+  return isMoved && isSame(latest, next) ? undefined : next;
+}
+
+/** As the annotations hold them, which shorten what is long; the moment of the delivery aside. */
+const isSame = (one: CertificateRecord, other: CertificateRecord) =>
+  JSON.stringify(recordAnnotations(timeless(one))) ===
+  JSON.stringify(recordAnnotations(timeless(other)));
+
+const timeless = (record: CertificateRecord): CertificateRecord => ({
+  ...record,
+  delivered: record.delivered && { ...record.delivered, at: new Date(0) },
+});
 
 /**
  * The versions that are not needed any more once `current` is delivered: those older than the `keep` newest good ones. A disabled one

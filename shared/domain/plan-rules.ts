@@ -30,6 +30,8 @@ export type Facts = Readonly<{
   unreadableClusters: ReadonlySet<string>;
   /** Whether the name lies in a zone that could be read, or in a delegated suffix. */
   isProvable: (name: string) => boolean;
+  /** Whether a Secret that says it serves a certificate of these names may have it. */
+  mayHold: (target: Target, names: readonly string[] | undefined) => boolean;
 }>;
 
 export type PlanReason =
@@ -127,17 +129,25 @@ const hasOpenOrder: Rule = ({ stored, names }) => {
   return { action: 'issue', reason: 'order-open', message, task: { reason: 'resume' } };
 };
 
-// Whoever is unreadable may come back; who refuses has to be spoken to. Neither may cost an order.
-const isUndeliverable: Rule = (of) => {
-  const { targets, renewal } = of;
+// Whoever is unreadable may come back; who refuses has to be spoken to. Neither may cost an order; one that is open is paid for, and
+// is finished.
+const isUndeliverable: Rule = (of, facts) => {
+  const { targets, renewal, stored } = of;
+  if (stored?.record.order) return undefined;
   if (targets.length === 0) return hasNoTarget(of);
   if (targets.some(isWritable)) return undefined;
+  const isIssued = renewal.reason !== 'missing';
   const hindered = targets.filter(isHindered);
   const refused = hindered.filter(({ standing }) => standing.state === 'refused');
-  if (refused.length === targets.length)
-    return { action: 'refuse', reason: 'targets-refused', message: sentences(refused) };
+  if (refused.length === targets.length && !(isIssued && isAskedUnseen(of, facts)))
+    return {
+      action: 'refuse',
+      reason: 'targets-refused',
+      message: sentences(refused),
+      ...leftover(of),
+    };
   // What was issued once is served somewhere: it is renewed while its clusters are away.
-  if (renewal.reason !== 'missing') return undefined;
+  if (isIssued) return undefined;
   const unreadable = hindered.find(({ standing }) => standing.state === 'unreadable');
   if (!unreadable)
     return {
@@ -152,16 +162,26 @@ const isUndeliverable: Rule = (of) => {
   };
 };
 
-function hasNoTarget({ stored, askers, renewal }: Case): Decision | undefined {
-  const onlyStored = stored?.record.manual?.targets.length === 0;
-  if (onlyStored || renewal.reason !== 'missing') return undefined;
+/** Whether it was asked for where no target of it was seen now: it may be served there. */
+const isAskedUnseen = ({ askers, targets }: Case, { unlooked }: Facts) =>
+  askers.some(
+    ({ cluster, namespace }) =>
+      unlooked.has(`${cluster}/${namespace}`) ||
+      !targets.some(({ target }) => target.cluster === cluster && target.namespace === namespace),
+  );
+
+function hasNoTarget(of: Case): Decision | undefined {
+  const { stored, askers, renewal } = of;
+  if (stored?.record.manual?.targets.length === 0) return undefined;
   const [asker] = askers;
   if (!asker)
     return {
       action: 'refuse',
       reason: 'targets-refused',
       message: 'it was asked for by hand for Secrets that may not hold it now',
+      ...leftover(of),
     };
+  if (renewal.reason !== 'missing') return undefined;
   return {
     action: 'wait',
     reason: 'targets-unreadable',
@@ -246,11 +266,11 @@ const RULES: readonly Rule[] = [
   isAnother,
   isBusy,
   isNotWanted,
+  isUndeliverable,
   isBackingOff,
   hasOpenOrder,
   isUndescribed,
   isFresh,
-  isUndeliverable,
   isNameless,
   isUnprovable,
 ];

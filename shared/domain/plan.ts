@@ -68,7 +68,7 @@ type Seen = Readonly<{
   isHidden: (asker: Asker) => boolean;
 }>;
 
-/** The targets whose Secret carries a certificate of ours now, by that certificate's id. */
+/** The targets whose Secret says that a certificate of ours is in it, by that certificate's id. */
 function servingTargets(sights: Facts['sights']): ReadonlyMap<string, readonly Target[]> {
   const byCertificate = new Map<string, Target[]>();
   for (const [key, sight] of sights) {
@@ -107,7 +107,7 @@ function caseOf({ desired, stored }: Found, { serving, isHidden }: Seen, facts: 
   const newest = versions?.find(({ state }) => state === 'enabled');
   // When every version was disabled or destroyed, there is no certificate any more.
   const issued = versions && !newest ? undefined : stored?.record.issued;
-  const served = serving.get(id) ?? [];
+  const served = (serving.get(id) ?? []).filter((target) => facts.mayHold(target, identity.names));
   return {
     id,
     identity,

@@ -123,6 +123,7 @@ function parsedFields(annotations: Readonly<Record<string, string>>): Certificat
     order: field('order', (json) => ({
       url: text(at(json, 'url')),
       after: count(at(json, 'after')),
+      at: at(json, 'at').value === undefined ? undefined : date(at(json, 'at')),
     })),
     challenges: field('challenges', parseChallenges) ?? [],
     issued: field('issued', parseIssued),

@@ -1,4 +1,4 @@
-import { type CertificateIdentity, digest, type KeyType } from './certificate.ts';
+import { type CertificateIdentity, certificateId, digest, type KeyType } from './certificate.ts';
 
 /** A Secret in a namespace of a cluster that gets a certificate. */
 export type Target = Readonly<{ cluster: string; namespace: string; secret: string }>;
@@ -12,8 +12,11 @@ export type ManualRequest = Readonly<{ targets: readonly Target[]; by: string; a
 /** Who is working on the certificate. It binds until `until` or until its holder gives it back. */
 export type Lease = Readonly<{ holder: string; until: Date }>;
 
-/** An order at the CA, and the newest version there was when it was placed: a newer one is this order's certificate. */
-export type SavedOrder = Readonly<{ url: string; after: number }>;
+/**
+ * An order at the CA, the newest version there was when it was placed (a newer one is this order's certificate), and the moment of it,
+ * which orders of earlier programs lack.
+ */
+export type SavedOrder = Readonly<{ url: string; after: number; at?: Date | undefined }>;
 
 /** A TXT value of ours, recorded before it is written, so that it can be removed after any crash. */
 export type SavedChallenge = Readonly<{
@@ -100,6 +103,10 @@ export function newRecord(
   };
 }
 
+/** Whether anything asks for the certificate, as far as the last look at the clusters showed. */
+export const isWanted = ({ askers, manual }: CertificateRecord): boolean =>
+  askers.length > 0 || manual !== undefined;
+
 /** Whether the record is that of this very identity: the id's hash alone is not trusted with a key. */
 export function isRecordOf(
   { identity }: CertificateRecord,
@@ -110,4 +117,14 @@ export function isRecordOf(
     identity.issuer === issuer &&
     identity.keyType === keyType
   );
+}
+
+/**
+ * Whether the record is that of the certificate in whose secret it stands, as far as it holds the names: one that was edited into
+ * another certificate's must lead no key to whoever asks for this one, and none of this one's names to a CA.
+ */
+export function isOwn(id: string, { identity }: CertificateRecord): boolean {
+  const { names, namesDigest, issuer, keyType } = identity;
+  if (!names) return true;
+  return namesDigest === digest(names) && certificateId({ names, issuer, keyType }) === id;
 }

@@ -36,23 +36,29 @@ const pointInLife = (issued: IssuedCertificate, fraction: number) =>
   new Date(Math.round(issued.notBefore.getTime() + fraction * lifeMs(issued)));
 
 const MINUTE_MS = 60_000;
+const LADDER_MS = [1, 10, 100].map((minutes) => minutes * MINUTE_MS);
+
+/** The last of `count` failures in a row; `retryAt` is what the other side said of it. */
+export type FailedAttempt = Readonly<{
+  code: string;
+  count: number;
+  now: Date;
+  issued: IssuedCertificate | undefined;
+  retryAt: Date | undefined;
+}>;
 
 /**
- * The moment of the next attempt after `count` failures in a row: the CA's own word, else 1, 10 and 100 minutes, then a tenth of the
- * life that is left, at most a day. (Let's Encrypt's integration guide names this ladder.)
+ * The moment of the next attempt: after 1, 10 and 100 minutes, then a tenth of the life that is left, at most a day (Let's Encrypt's
+ * integration guide names this ladder). The CA's own word makes it later, never sooner; nothing but a rate limit makes it later than
+ * a tenth of what is left of a certificate, or an hour.
  */
-export function nextAttempt(
-  count: number,
-  now: Date,
-  issued: IssuedCertificate | undefined,
-  retryAt: Date | undefined,
-): Date {
-  if (retryAt && retryAt > now) return retryAt;
-  const ladder = [1, 10, 100].map((minutes) => minutes * MINUTE_MS)[count - 1];
+export function nextAttempt({ code, count, now, issued, retryAt }: FailedAttempt): Date {
   const left = issued
     ? Math.max(0, issued.notAfter.getTime() - now.getTime())
     : Number.POSITIVE_INFINITY;
   // An hour is the tick: nothing expired or about to expire is tried in a tighter loop than that.
-  const later = Math.min(DAY_MS, Math.max(60 * MINUTE_MS, left / 10));
-  return new Date(now.getTime() + (ladder ?? later));
+  const latest = Math.max(60 * MINUTE_MS, left / 10);
+  const ladder = LADDER_MS[count - 1] ?? Math.min(DAY_MS, latest);
+  const asked = Math.max(ladder, (retryAt?.getTime() ?? 0) - now.getTime());
+  return new Date(now.getTime() + (code === 'ca-rate-limited' ? asked : Math.min(asked, latest)));
 }

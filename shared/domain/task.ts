@@ -13,7 +13,7 @@ export type IssueReason =
 
 /**
  * What a worker is woken with. Holds no secret. `replaces` and `failures` are the version and the count of failures it was made for:
- * a task that comes twice or late finds others and has nothing to do.
+ * a task that comes twice or late finds others and has nothing to do. `order` is the URL of the one that a clean-up gives up.
  */
 export type IssueTask = Readonly<{
   certificate: string;
@@ -21,6 +21,7 @@ export type IssueTask = Readonly<{
   reason: IssueReason;
   replaces: number;
   failures: number;
+  order?: string | undefined;
 }>;
 
 /** The task that continues from a record as it is. */
@@ -30,12 +31,19 @@ export function issueTask(
   reason: IssueReason,
   record: Attempted,
 ): IssueTask {
-  return { certificate, identity, reason, ...attempt(record) };
+  const left = reason === 'clean-up' && record.order;
+  return {
+    certificate,
+    identity,
+    reason,
+    ...attempt(record),
+    ...(left && { order: left.url }),
+  };
 }
 
-type Attempted = Pick<CertificateRecord, 'issued' | 'failure'>;
+type Attempted = Pick<CertificateRecord, 'issued' | 'failure' | 'order'>;
 
-const attempt = ({ issued, failure }: Attempted) => ({
+const attempt = ({ issued, failure }: Pick<Attempted, 'issued' | 'failure'>) => ({
   replaces: issued?.version ?? 0,
   failures: failure?.count ?? 0,
 });
@@ -54,7 +62,7 @@ const LOST_AFTER_MS = 6 * 3_600_000;
  * while its name is still remembered (24 h), so every six hours it gets a new name.
  */
 export function taskName(
-  { certificate, reason, replaces, failures }: IssueTask,
+  { certificate, reason, replaces, failures, order }: IssueTask,
   planned: Planned,
 ): string {
   const { at, since, now } = planned;
@@ -64,6 +72,7 @@ export function taskName(
       ? (at?.toISOString() ?? 'now')
       : `lost-${Math.floor(overdueMs / LOST_AFTER_MS)}`;
   const parts = [certificate, String(replaces), String(failures), reason, moment];
+  if (order) parts.push(order);
   // The hash comes first: names that share a beginning slow Cloud Tasks down.
   return `${digest(parts).slice(0, 32)}-${certificate}`;
 }

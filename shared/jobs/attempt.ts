@@ -60,7 +60,7 @@ export async function removeChallenges(
   if (challenges.length > 0) await ports.zones.remove(challenges);
 }
 
-/** A write that only whoever holds the lease may make; a lost lease stops the attempt. */
+/** A write that only whoever holds the lease may make; a lost lease stops the attempt, one that is over ends it as `unfinished`. */
 export async function save(
   attempt: Attempt,
   change: (record: CertificateRecord) => CertificateRecord,
@@ -82,7 +82,10 @@ function requireLease(
   { certificate, holder, ports }: Attempt,
 ): void {
   const lease = record?.lease;
-  if (lease?.holder === holder && lease.until > ports.time.now()) return;
+  if (lease?.holder === holder) {
+    if (lease.until > ports.time.now()) return;
+    throw new CertificateError('unfinished', `the lease on certificate ${certificate} is over`);
+  }
   throw new CertificateError(
     'lease-lost',
     `the lease on certificate ${certificate} is lost; its new holder goes on`,

@@ -3,7 +3,7 @@ import type { SecretMetadata } from '../domain/delivery.ts';
 import { standing } from '../domain/delivery.ts';
 import { targetKey } from '../domain/grouping.ts';
 import { covers } from '../domain/names.ts';
-import type { IssuedCertificate, StoredRecord, Target } from '../domain/record.ts';
+import type { IssuedCertificate, StoredRecord, Target, VersionState } from '../domain/record.ts';
 import { CertificateError, messageOf } from '../errors.ts';
 import type {
   Bundle,
@@ -11,6 +11,7 @@ import type {
   CertificateRecords,
   CertificateVersions,
   Pki,
+  Time,
   Writers,
 } from '../ports.ts';
 
@@ -20,6 +21,7 @@ export type DeliverPorts = Readonly<{
   versions: CertificateVersions;
   reader: CertificateReader;
   pki: Pick<Pki, 'describe'>;
+  time: Pick<Time, 'now'>;
 }>;
 
 /** How a target ended. `failed` may work the next time, `refused` needs a person. */
@@ -29,8 +31,12 @@ export type Written = Readonly<{
   reason: string | undefined;
 }>;
 
-/** A version and what is in it. */
-export type Newest = Readonly<{ bundle: Bundle; issued: IssuedCertificate }>;
+/** A version and what is in it, with all the versions there were. */
+export type Newest = Readonly<{
+  bundle: Bundle;
+  issued: IssuedCertificate;
+  listed: readonly VersionState[];
+}>;
 
 /**
  * The newest enabled version, or undefined when none is enabled: the newest enabled version is the certificate. Throws
@@ -40,7 +46,7 @@ export type Newest = Readonly<{ bundle: Bundle; issued: IssuedCertificate }>;
 async function newestVersion(
   { id, record }: StoredRecord,
   atLeast: number,
-  { versions, reader, pki }: DeliverPorts,
+  { versions, reader, pki, time }: DeliverPorts,
 ): Promise<Newest | undefined> {
   const listed = await versions.list(id);
   if ((listed[0]?.number ?? 0) < atLeast)
@@ -55,13 +61,15 @@ async function newestVersion(
   const missing = record.identity.names?.find(
     (name) => !names.some((pattern) => covers(pattern, name)),
   );
-  if (missing !== undefined)
-    throw new CertificateError(
-      'certificate-invalid',
-      `version ${version} of certificate ${id} is not good for ${missing}; disable it, and the one before is used`,
-    );
-  return { bundle, issued: { version, ...described } };
+  const what = `version ${version} of certificate ${id} is`;
+  if (missing !== undefined) throw worse(`${what} not good for ${missing}`);
+  const { notAfter } = described;
+  if (notAfter <= time.now()) throw worse(`${what} good until ${notAfter.toISOString()} only`);
+  return { bundle, issued: { version, ...described }, listed };
 }
+
+const worse = (problem: string) =>
+  new CertificateError('certificate-invalid', `${problem}; disable it, and the one before is used`);
 
 const MOST_ROUNDS = 5;
 const AT_ONCE = 8;

@@ -1,4 +1,9 @@
-import { type CertificateRecord, isRecordOf, type StoredRecord } from '../domain/record.ts';
+import {
+  type CertificateRecord,
+  isRecordOf,
+  isWanted,
+  type StoredRecord,
+} from '../domain/record.ts';
 import { nextAttempt, renewal } from '../domain/renewal.ts';
 import { type IssueReason, type IssueTask, isStale, issueTask, taskName } from '../domain/task.ts';
 import { CertificateError, messageOf } from '../errors.ts';
@@ -97,22 +102,29 @@ async function take(
 }
 
 function idleReason(task: IssueTask, record: CertificateRecord, now: Date): Outcome | undefined {
-  const { lease, failure, order, challenges, issued } = record;
+  const { lease, failure, order, issued } = record;
   if (!isRecordOf(record, task.identity))
     return { state: 'refused', reason: 'its record is that of another certificate' };
   if (lease && lease.until > now) return { state: 'busy', until: lease.until };
-  if (task.reason === 'clean-up')
-    return order || challenges.length > 0
-      ? undefined
-      : { state: 'kept', reason: 'nothing is left behind' };
+  if (task.reason === 'clean-up') return tidyReason(task, record);
   if (isStale(task, record)) return { state: 'kept', reason: 'another attempt was made meanwhile' };
-  if (task.reason === 'manual' || order) return undefined;
+  if (task.reason === 'manual') return undefined;
+  if (!isWanted(record)) return { state: 'kept', reason: 'nothing asks for it any more' };
+  if (order) return undefined;
   const early = now.getTime() + CLOCK_SKEW_MS;
   if (failure && failure.retryAt.getTime() > early)
     return { state: 'kept', reason: 'a failure holds it back for now' };
   return renewal(issued, now).at.getTime() > early
     ? { state: 'kept', reason: 'it is not due' }
     : undefined;
+}
+
+// It may come twice or late, when the key of another order must not be touched, nor that of an order which is wanted again.
+function tidyReason(task: IssueTask, record: CertificateRecord): Outcome | undefined {
+  const { order, challenges } = record;
+  if (!order && challenges.length === 0) return { state: 'kept', reason: 'nothing is left behind' };
+  if (!order || (order.url === task.order && !isWanted(record))) return undefined;
+  return { state: 'kept', reason: 'an order is under way' };
 }
 
 async function cleanedUp(attempt: Attempt, { record }: StoredRecord): Promise<Outcome> {
@@ -139,7 +151,7 @@ async function unfinished(error: CertificateError, attempt: Attempt): Promise<Ou
   const { record } = await ports.records.update(certificate, (latest) =>
     isOurs(latest, attempt) ? { ...latest, lease: undefined } : undefined,
   );
-  await tryAgain(attempt, record, 'resume', retryAt);
+  await tryAgain(attempt, record, attempt.reason === 'manual' ? 'manual' : 'resume', retryAt);
   return { state: 'unfinished', retryAt, message: error.message };
 }
 
@@ -153,7 +165,8 @@ async function failed(error: CertificateError, attempt: Attempt): Promise<Outcom
   const { record } = await ports.records.update(certificate, (latest) => {
     if (!isOurs(latest, attempt)) return undefined;
     const count = (latest.failure?.count ?? 0) + 1;
-    const retryAt = nextAttempt(count, now, latest.issued, error.retryAt);
+    const { code, retryAt: asked } = error;
+    const retryAt = nextAttempt({ code, count, now, issued: latest.issued, retryAt: asked });
     const kept = keepsOrder
       ? latest
       : { ...latest, order: undefined, challenges: isClean ? [] : latest.challenges };
@@ -166,12 +179,9 @@ async function failed(error: CertificateError, attempt: Attempt): Promise<Outcom
   const { failure } = record;
   if (!failure || record.lease)
     return { state: 'kept', reason: 'the lease was lost; another worker has it' };
-  await tryAgain(
-    attempt,
-    record,
-    attempt.reason === 'manual' ? 'manual' : 'retry',
-    failure.retryAt,
-  );
+  // A person's word is good for one attempt at what nothing else asks for.
+  const isWish = attempt.reason === 'manual' && isWanted(record);
+  await tryAgain(attempt, record, isWish ? 'manual' : 'retry', failure.retryAt);
   return { state: 'failed', ...failure };
 }
 

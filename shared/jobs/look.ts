@@ -1,21 +1,88 @@
 import { type Standing, standing } from '../domain/delivery.ts';
-import type { Target } from '../domain/record.ts';
-import type { Rules } from '../domain/request.ts';
-import type { SurveyPorts } from './survey.ts';
-import { sight } from './survey.ts';
+import { askersOf, group, targetKey } from '../domain/grouping.ts';
+import type { Asker, Target } from '../domain/record.ts';
+import {
+  type Context,
+  configuredRequests,
+  type Ingress,
+  ingressRequests,
+  manualRequests,
+  type Refusal,
+  type Rules,
+} from '../domain/request.ts';
+import { messageOf } from '../errors.ts';
+import { type SurveyPorts, sight } from './survey.ts';
 
-/** Secrets that a certificate is to go to. */
-export type Look = Readonly<{ certificate: string; targets: readonly Target[] }>;
+/** A certificate that a person asks for, and the Secrets that it is to go to. */
+export type Look = Readonly<{
+  certificate: string;
+  names: readonly string[];
+  issuer: string;
+  targets: readonly Target[];
+}>;
+
+/** How a Secret stands; or that it gets another certificate, whoever asks by hand, in a whole sentence. */
+export type Looked =
+  | Standing
+  | Readonly<{ state: 'refused'; reason: 'target-taken'; message: string }>;
+
+type LookPorts = Pick<SurveyPorts, 'readers' | 'time'>;
 
 /** How each Secret stands, in the order asked for. Nothing is changed. */
 export async function lookAt(
-  { certificate, targets }: Look,
-  ports: Pick<SurveyPorts, 'readers'>,
-  { installation }: Rules,
-): Promise<readonly Standing[]> {
-  return Promise.all(
-    targets.map(async (target) =>
-      standing(await sight(target, ports), { id: certificate, issued: undefined }, installation),
-    ),
+  look: Look,
+  ports: LookPorts,
+  rules: Rules,
+): Promise<readonly Looked[]> {
+  const at = ports.time.now();
+  const ofNamespace = new Map(
+    askersOf(look.targets).map((asker) => [namespaceKey(asker), ingressesOf(asker, ports)]),
   );
+  return Promise.all(
+    look.targets.map(async (target) => {
+      const wanted = { id: look.certificate, issued: undefined };
+      const stands = standing(await sight(target, ports), wanted, rules.installation);
+      if (stands.state !== 'behind') return stands;
+      const found = await ofNamespace.get(namespaceKey(target));
+      if (found && 'problem' in found) return { state: 'unreadable', message: found.problem };
+      return taken({ ...look, target, at }, found?.ingresses ?? [], rules) ?? stands;
+    }),
+  );
+}
+
+const namespaceKey = ({ cluster, namespace }: Asker) => `${cluster}/${namespace}`;
+
+async function ingressesOf({ cluster, namespace }: Asker, { readers }: LookPorts) {
+  try {
+    return { ingresses: await (await readers(cluster)).ingresses(namespace) };
+  } catch (error) {
+    return { problem: messageOf(error) };
+  }
+}
+
+type Word = Omit<Look, 'targets'> & Readonly<{ target: Target; at: Date }>;
+
+/** What stands before a person's word for this Secret; undefined when nothing does. */
+function taken(
+  { names, issuer, target, at }: Word,
+  ingresses: readonly Ingress[],
+  rules: Rules,
+): Looked | undefined {
+  // Zones are not looked at, as sync does not: both must come to the same.
+  const context: Context = { rules, zones: { suffixes: [], complete: false } };
+  const word = manualRequests({ names, issuer, targets: [target], at }, context);
+  const parts = [word, configuredRequests(context)];
+  const cluster = rules.clusters.find(({ name }) => name === target.cluster);
+  if (cluster)
+    for (const ingress of ingresses) parts.push(ingressRequests(ingress, cluster, context));
+  const requests = parts
+    .flatMap((part) => part.requests)
+    .filter((request) => targetKey(request.target) === targetKey(target));
+  const { certificates, refusals } = group(requests, rules);
+  const [own] = group(word.requests, rules).certificates;
+  if (own && certificates.some(({ id }) => id === own.id)) return undefined;
+  // The person's own, or else that of manifests that do not agree.
+  const refusal = [...word.refusals, ...refusals].find(({ kind }) => kind === 'manual');
+  const { message } = refusal ?? (refusals[0] as Refusal);
+  return { state: 'refused', reason: 'target-taken', message };
 }

@@ -1,5 +1,4 @@
 import { type CertificateIdentity, certificateId } from '../domain/certificate.ts';
-import type { Standing } from '../domain/delivery.ts';
 import { targetKey } from '../domain/grouping.ts';
 import {
   type CertificateRecord,
@@ -13,13 +12,14 @@ import { renewal } from '../domain/renewal.ts';
 import { manualRequests, type Rules } from '../domain/request.ts';
 import { issueTask, taskName } from '../domain/task.ts';
 import type { CertificateRecords, IssueQueue, Schedule, Time } from '../ports.ts';
+import type { Look, Looked } from './look.ts';
 
 export type ManualPorts = Readonly<{
   records: CertificateRecords;
   queue: IssueQueue;
   schedule: Pick<Schedule, 'run'>;
   /** How each Secret stands against the certificate, in the order asked for. */
-  look: (certificate: string, targets: readonly Target[]) => Promise<readonly Standing[]>;
+  look: (look: Look) => Promise<readonly Looked[]>;
   time: Pick<Time, 'now'>;
 }>;
 
@@ -34,6 +34,7 @@ export type ManualRefusal =
   | 'not-allowed'
   | 'secret-refused'
   | 'secret-unreadable'
+  | 'target-taken'
   | 'record-mismatch'
   | 'too-many-targets'
   | 'names-unknown'
@@ -64,14 +65,16 @@ export async function askByHand(
   const at = ports.time.now();
   const forbidden = policyRefusal({ ...order, at }, rules);
   if (forbidden) return forbidden;
-  const { targets } = order;
-  const standings = targets.length > 0 ? await ports.look(id, targets) : [];
+  const { targets, identity } = order;
+  const { names, issuer } = identity;
+  const standings =
+    targets.length > 0 ? await ports.look({ certificate: id, names, issuer, targets }) : [];
   const inTheWay = lookRefusal(targets, standings);
   if (inTheWay) return inTheWay;
   const before = await recorded(id, { ...order, at }, ports.records);
   if ('state' in before) return before;
   const isDue = renewal(before.record.issued, at).at <= at;
-  if (isDue) await enqueue(before, order.identity, ports);
+  if (isDue) await enqueue(before, identity, ports);
   else if (targets.length > 0) await ports.schedule.run();
   const isServed = standings.every((of) => 'serves' in of && of.serves === id);
   return {
@@ -99,18 +102,42 @@ export async function renewByHand(
   return { state: 'accepted', before, awaits: { version: true, delivery: isDelivered } };
 }
 
+/** `message` says what failed: the certificate itself, or its way into a Secret that a person named. */
+export type Progress =
+  | Readonly<{ state: 'open' | 'done' }>
+  | Readonly<{ state: 'failed'; what: 'certificate' | 'delivery'; message: string }>;
+
 /** How far a request by hand has come, judged by what changed in the record since. */
 export function progress(
   { before, awaits }: Accepted,
   { issued, failure, delivered }: CertificateRecord,
-): 'open' | 'done' | 'failed' {
+): Progress {
   const was = before.record;
   const isIssued = !awaits.version || (issued?.version ?? 0) > (was.issued?.version ?? 0);
-  if (!isIssued) return failure && !isSame(failure, was.failure) ? 'failed' : 'open';
-  if (!awaits.delivery) return 'done';
+  if (!isIssued) return issueProgress(failure, was.failure);
+  if (!awaits.delivery) return { state: 'done' };
   const isNew = delivered?.at.getTime() !== was.delivered?.at.getTime();
-  return isNew && delivered?.version === issued?.version ? 'done' : 'open';
+  if (!isNew || !delivered || delivered.version !== issued?.version) return { state: 'open' };
+  const message = shortfall(was.manual?.targets ?? [], delivered.failed);
+  return message ? { state: 'failed', what: 'delivery', message } : { state: 'done' };
 }
+
+function issueProgress(
+  failure: CertificateRecord['failure'],
+  before: CertificateRecord['failure'],
+): Progress {
+  if (!failure || isSame(failure, before)) return { state: 'open' };
+  const message = `${failure.code}: ${failure.message}`;
+  return { state: 'failed', what: 'certificate', message };
+}
+
+/** What the delivery says of the Secrets that a person named; the others are no part of what was asked. */
+const shortfall = (targets: readonly Target[], failed: readonly string[]) =>
+  failed
+    .filter((sentence) =>
+      targets.some((target) => sentence.startsWith(`Secret ${targetKey(target)} `)),
+    )
+    .join('; ');
 
 const isSame = (
   failure: NonNullable<CertificateRecord['failure']>,
@@ -137,12 +164,16 @@ function policyRefusal({ identity, targets, at }: Dated, rules: Rules): Refused 
 
 function lookRefusal(
   targets: readonly Target[],
-  standings: readonly Standing[],
+  standings: readonly Looked[],
 ): Refused | undefined {
   const seen = targets.map((target, index) => ({ target, standing: standings[index] }));
-  for (const { target, standing } of seen)
-    if (standing?.state === 'refused')
-      return refused('secret-refused', `Secret ${targetKey(target)} ${standing.message}`);
+  for (const { target, standing } of seen) {
+    if (standing?.state !== 'refused') continue;
+    const { reason, message } = standing;
+    return reason === 'target-taken'
+      ? refused(reason, message)
+      : refused('secret-refused', `Secret ${targetKey(target)} ${message}`);
+  }
   for (const { target, standing } of seen)
     if (!standing || standing.state === 'unreadable')
       return refused(

@@ -4,7 +4,7 @@ import type { CertificateAuthority, Order } from '../ports.ts';
 import type { Sensitive } from '../sensitive.ts';
 import { type Attempt, assertLease, pendingName, removeChallenges, save } from './attempt.ts';
 import { placements } from './placement.ts';
-import { type Provable, polled, proven, refusedBy } from './proof.ts';
+import { type Asked, type Provable, polled, proven, refusedBy } from './proof.ts';
 
 /**
  * From a record under our lease to a stored certificate. What must be known after a crash is recorded before the step that makes it
@@ -17,11 +17,9 @@ export async function obtain(attempt: Attempt, stored: StoredRecord): Promise<Is
   if (order && issued && issued.version > order.after) return closed(attempt, issued, challenges);
   const authority = ports.authorities(identity.issuer);
   const opened = await openOrder(attempt, authority, stored);
-  const [ready, key] = await bothSettled(
-    proven(opened, authority, attempt),
-    pendingKey(opened, attempt),
-  );
-  const valid = await finalized(ready, key, authority, attempt);
+  const asked = { authority, attempt, placedAt: opened.placedAt };
+  const [ready, key] = await bothSettled(proven(opened, asked), pendingKey(opened, attempt));
+  const valid = await finalized(ready, key, asked);
   const bundle = { key, chain: await authority.certificate(valid) };
   const described = ports.pki.verify(bundle, identity.names, ports.time.now());
   await assertLease(attempt);
@@ -35,7 +33,9 @@ export async function obtain(attempt: Attempt, stored: StoredRecord): Promise<Is
  * `after` is the newest version when it was ordered, `added` the one that an earlier attempt made of it; `places` is empty for an
  * order that needs no more proof.
  */
-type Opened = Provable & Readonly<{ after: number; added: number | undefined; isNew: boolean }>;
+type Opened = Provable &
+  Pick<Asked, 'placedAt'> &
+  Readonly<{ after: number; added: number | undefined; isNew: boolean }>;
 
 /** The saved order when the CA still has it, else a new one. Names that cannot be proven are found out before they cost an order. */
 async function openOrder(
@@ -44,22 +44,23 @@ async function openOrder(
   { record }: StoredRecord,
 ): Promise<Opened> {
   const saved = record.order && (await authority.order(record.order.url));
-  if (saved?.status === 'invalid') throw await refusedBy(authority, saved);
+  if (saved?.status === 'invalid') throw await refusedBy(saved, { authority, attempt });
   if (saved && record.order && !isExpired(saved, attempt.ports.time.now())) {
-    const { after } = record.order;
+    const { after, at: placedAt } = record.order;
     const places = saved.status === 'pending' ? await placements(attempt) : [];
     const newest = saved.status === 'valid' ? await newestVersion(attempt) : 0;
     const added = newest > after ? newest : undefined;
-    return { order: saved, after, added, isNew: false, places };
+    return { order: saved, after, placedAt, added, isNew: false, places };
   }
   const places = await placements(attempt);
   await removeChallenges(attempt, record.challenges);
   const after = await newestVersion(attempt);
   await assertLease(attempt);
   const order = await authority.newOrder(attempt.identity.names);
+  const placedAt = attempt.ports.time.now();
   await save(attempt, (latest) => ({
     ...latest,
-    order: { url: order.url, after },
+    order: { url: order.url, after, at: placedAt },
     challenges: [],
   }));
   attempt.ports.log.info('order placed', {
@@ -67,7 +68,7 @@ async function openOrder(
     order: order.url,
     status: order.status,
   });
-  return { order, after, added: undefined, isNew: true, places };
+  return { order, after, placedAt, added: undefined, isNew: true, places };
 }
 
 async function newestVersion({ ports, certificate }: Attempt): Promise<number> {
@@ -94,21 +95,17 @@ async function pendingKey({ order, isNew }: Opened, attempt: Attempt): Promise<S
   return key;
 }
 
-async function finalized(
-  ready: Order,
-  key: Sensitive,
-  authority: CertificateAuthority,
-  attempt: Attempt,
-): Promise<Order> {
+async function finalized(ready: Order, key: Sensitive, asked: Asked): Promise<Order> {
   if (ready.status === 'valid') return ready;
+  const { authority, attempt } = asked;
   const { identity, ports } = attempt;
-  if (ready.status === 'processing') return polled(ready, authority, attempt, ['processing']);
+  if (ready.status === 'processing') return polled(ready, ['processing'], asked);
   await assertLease(attempt);
   const order = await authority.finalize(
     ready,
     await ports.pki.signingRequest(key, identity.names),
   );
-  return polled(order, authority, attempt, ['processing', 'ready']);
+  return polled(order, ['processing', 'ready'], asked);
 }
 
 /** Everything of the attempt that must not outlive it goes; what could not be removed stays recorded for a later tick. */

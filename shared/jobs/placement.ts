@@ -29,24 +29,58 @@ type Surroundings = Readonly<{
   delegation: (zone: string) => Promise<readonly string[]>;
 }>;
 
-async function placement(
+async function placement(challenge: string, around: Surroundings): Promise<Placement> {
+  const end = await endOf(challenge, around);
+  if (typeof end === 'string') {
+    const zone = await zoneOf(end, around);
+    if (zone instanceof CertificateError) throw zone;
+    return { challenge, owner: end, zone };
+  }
+  // A wildcard CNAME answers for every name that has no record of its own; a TXT set at the name ends that (RFC 4592 section 2.2.1).
+  const zone = await zoneOf(challenge, around);
+  if (zone instanceof CertificateError) throw zone.retryable ? zone : end;
+  if (await around.attempt.ports.zones.hasAlias(zone, challenge)) throw end;
+  return { challenge, owner: challenge, zone };
+}
+
+/** The end of the CNAME chain, or why nothing is written there. */
+async function endOf(
   challenge: string,
-  { attempt, zones, delegation }: Surroundings,
-): Promise<Placement> {
-  const owner = await attempt.ports.lookup.canonicalName(challenge);
+  { attempt, zones }: Surroundings,
+): Promise<string | CertificateError> {
+  try {
+    const end = await attempt.ports.lookup.canonicalName(challenge);
+    if (zonesFor(zones.found, end).length === 0) return homeless(end, challenge, zones.unreadable);
+    return isChallengeName(end) ? end : astray(end, challenge);
+  } catch (error) {
+    const isEndless = error instanceof CertificateError && error.code === 'dns-name-blocked';
+    if (isEndless) return error;
+    throw error;
+  }
+}
+
+/** The longest zone of ours that could hold the name, or why the world does not ask it. */
+async function zoneOf(
+  owner: string,
+  { zones, delegation }: Surroundings,
+): Promise<Zone | CertificateError> {
   const [longest, ...others] = zonesFor(zones.found, owner);
-  if (!longest) throw homeless(owner, challenge, zones.unreadable);
-  if (!isChallengeName(owner)) throw astray(owner, challenge);
+  if (!longest) return homeless(owner, owner, zones.unreadable);
   const servers = await delegation(longest.dnsName);
   const zone = [longest, ...others].find(
     ({ dnsName, nameServers }) => dnsName === longest.dnsName && isSameSet(nameServers, servers),
   );
-  if (zone) return { challenge, owner, zone };
-  throw new CertificateError(
-    'dns-not-delegated',
-    `zone ${longest.dnsName} is delegated to ${listed(servers)}, not to ${listed(longest.nameServers)} of managed zone ${longest.zone} in project ${longest.project}; set its NS records at the parent zone`,
-  );
+  return zone ?? undelegated(longest, servers);
 }
+
+const undelegated = (
+  { dnsName, nameServers, zone, project }: Zone,
+  servers: readonly string[],
+): CertificateError =>
+  new CertificateError(
+    'dns-not-delegated',
+    `zone ${dnsName} is delegated to ${listed(servers)}, not to ${listed(nameServers)} of managed zone ${zone} in project ${project}; set its NS records at the parent zone`,
+  );
 
 // Whatever has another name is somebody's own: an SPF record is a TXT too.
 const astray = (owner: string, challenge: string) =>

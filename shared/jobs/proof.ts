@@ -2,23 +2,33 @@ import { challengeName } from '../domain/challenge.ts';
 import type { SavedChallenge } from '../domain/record.ts';
 import { CertificateError } from '../errors.ts';
 import type { Authorization, CertificateAuthority, Order } from '../ports.ts';
-import { type Attempt, pause, save } from './attempt.ts';
+import { type Attempt, save } from './attempt.ts';
 import { type Placement, propagated } from './placement.ts';
 
 /** An order, and where the TXT of each of its names belongs. */
 export type Provable = Readonly<{ order: Order; places: readonly Placement[] }>;
 
+/** Whom an attempt asks, and since when; `placedAt` is unknown for an order of an earlier program. */
+export type Asked = Readonly<{
+  authority: CertificateAuthority;
+  attempt: Attempt;
+  placedAt: Date | undefined;
+}>;
+
 /** The order once every authorization is valid: all challenges are answered before the first poll. */
-export async function proven(
-  { order, places }: Provable,
-  authority: CertificateAuthority,
-  attempt: Attempt,
-): Promise<Order> {
+export async function proven({ order, places }: Provable, asked: Asked): Promise<Order> {
+  const { authority, attempt } = asked;
   if (order.status !== 'pending') return order;
-  const open: Answerable[] = [];
-  // One after the other: each reply brings the nonce for the next request.
-  for (const url of order.authorizations)
-    open.push(...answerable(await authority.authorization(url), order));
+  const inTime = <T>(request: () => Promise<T>) => {
+    const now = attempt.ports.time.now();
+    if (now >= attempt.deadline) throw outlasted(order, now, asked);
+    return request();
+  };
+  const open = (
+    await inTurn(order.authorizations, async (url) =>
+      answerable(await inTime(() => authority.authorization(url)), order),
+    )
+  ).flat();
   const challenges = open.map(({ name, value }) => savedChallenge(name, value, places));
   if (challenges.length > 0) {
     await save(attempt, (latest) => ({
@@ -27,9 +37,33 @@ export async function proven(
     }));
     await attempt.ports.zones.present(challenges);
     await propagated(challenges, places, attempt);
-    for (const { url, isAnswered } of open) if (!isAnswered) await authority.respond(url);
+    const unanswered = open.filter(({ isAnswered }) => !isAnswered);
+    await inTurn(unanswered, async ({ url }) => inTime(() => authority.respond(url)));
   }
-  return polled(order, authority, attempt, ['pending']);
+  return polled(order, ['pending'], asked);
+}
+
+const FEW = 10;
+const AT_ONCE = 8;
+
+/**
+ * A few requests one after the other, for each reply brings the nonce of the next; many in batches, so that a slow CA leaves time for the
+ * rest. Nothing is under way any more when it throws.
+ */
+async function inTurn<T, R>(
+  items: readonly T[],
+  request: (item: T) => Promise<R>,
+): Promise<readonly R[]> {
+  const size = items.length > FEW ? AT_ONCE : 1;
+  const results: R[] = [];
+  for (let start = 0; start < items.length; start += size) {
+    const batch = items.slice(start, start + size).map((item) => request(item));
+    for (const result of await Promise.allSettled(batch)) {
+      if (result.status === 'rejected') throw result.reason;
+      results.push(result.value);
+    }
+  }
+  return results;
 }
 
 // What an attempt before this one proved already is still in DNS, and recorded here alone.
@@ -83,33 +117,53 @@ const LONGEST_POLL_MS = 300_000;
 /** The order once it left the given states. */
 export async function polled(
   order: Order,
-  authority: CertificateAuthority,
-  attempt: Attempt,
   states: readonly Order['status'][],
+  asked: Asked,
 ): Promise<Order> {
+  const { authority, attempt } = asked;
+  const { time } = attempt.ports;
   let latest = order;
   for (let poll = 0; states.includes(latest.status); poll += 1) {
     const { retryAfterMs = POLL_MS[poll] ?? 3000 } = latest;
-    await pause(
-      attempt,
-      Math.min(LONGEST_POLL_MS, Math.max(SHORTEST_POLL_MS, retryAfterMs)),
-      `the CA to leave "${latest.status}" of order ${order.url}`,
-    );
+    const ms = Math.min(LONGEST_POLL_MS, Math.max(SHORTEST_POLL_MS, retryAfterMs));
+    const next = new Date(time.now().getTime() + ms);
+    if (next >= attempt.deadline) throw outlasted(latest, next, asked);
+    await time.sleep(ms);
     const read = await authority.order(order.url);
     if (!read)
       throw new CertificateError('ca-rejected', `the CA does not know order ${order.url} any more`);
     latest = read;
   }
-  if (latest.status === 'invalid') throw await refusedBy(authority, latest);
+  if (latest.status === 'invalid') throw await refusedBy(latest, asked);
   return latest;
+}
+
+const PATIENCE_MS = 15 * 60_000;
+
+/** An order that outlasts the attempt: the next attempt goes on at once, until that is no longer likely to help. */
+function outlasted({ url, status }: Order, retryAt: Date, asked: Asked): CertificateError {
+  const { attempt, placedAt } = asked;
+  const now = attempt.ports.time.now().getTime();
+  if (!placedAt || now - placedAt.getTime() < PATIENCE_MS)
+    return new CertificateError(
+      'unfinished',
+      `still waiting for the CA to leave "${status}" of order ${url}`,
+      { retryAt },
+    );
+  return new CertificateError(
+    'ca-unavailable',
+    `the CA has left order ${url} in "${status}" since ${placedAt.toISOString()}; it is asked again, and its status page may say more`,
+    { retryAt },
+  );
 }
 
 /** Why an order became invalid, in the CA's own words; the reason stands in the authorization that failed. */
 export async function refusedBy(
-  authority: CertificateAuthority,
   order: Order,
+  { authority, attempt }: Omit<Asked, 'placedAt'>,
 ): Promise<CertificateError> {
   for (const url of order.authorizations) {
+    if (attempt.ports.time.now() >= attempt.deadline) break;
     const { name, problem } = await authority.authorization(url);
     if (problem)
       return new CertificateError(

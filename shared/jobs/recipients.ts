@@ -1,4 +1,5 @@
-import { group, targetKey } from '../domain/grouping.ts';
+import { mayHold } from '../domain/delivery.ts';
+import { type DesiredCertificate, group, targetKey } from '../domain/grouping.ts';
 import { covers } from '../domain/names.ts';
 import type { Asker, StoredRecord, Target } from '../domain/record.ts';
 import {
@@ -51,7 +52,7 @@ export async function recipients(
 /**
  * A Secret whose requests come to this certificate asks for it. Where they do only without some request (for a new name whose certificate
  * is not there yet, or for a name that reconcile refuses because it knows the zones) it is the best there is, unless reconcile
- * itself names the Secret.
+ * itself names the Secret. One that is only named has to be one that may hold it.
  */
 function claims(
   stored: StoredRecord,
@@ -59,19 +60,18 @@ function claims(
   requests: readonly Request[],
   rules: Rules,
 ): readonly Recipient[] {
-  const names = stored.record.identity.names ?? [];
-  const isCovered = (name: string) => names.some((pattern) => covers(pattern, name));
+  const whole = grouped(stored.id, requests, rules);
+  const names = stored.record.identity.names ?? whole?.identity.names;
+  const isCovered = (name: string) => names?.some((pattern) => covers(pattern, name)) ?? false;
   const fitting = requests.filter((request) => request.names.every(isCovered));
-  const asked = targetsOf(stored.id, requests, rules).map(
-    (target): Recipient => ({ target, claim: 'asked' }),
-  );
-  const fit = new Set(targetsOf(stored.id, fitting, rules).map(targetKey));
-  const called = named.map(
-    (target): Recipient => ({ target, claim: fit.has(targetKey(target)) ? 'asked' : 'served' }),
-  );
-  const partly = targetsOf(stored.id, fitting, rules).map(
-    (target): Recipient => ({ target, claim: 'partly' }),
-  );
+  const fits = grouped(stored.id, fitting, rules)?.targets ?? [];
+  const fit = new Set(fits.map(targetKey));
+  const called = named.flatMap((target): readonly Recipient[] => {
+    if (fit.has(targetKey(target))) return [{ target, claim: 'asked' }];
+    return mayHold(target, names, rules) ? [{ target, claim: 'served' }] : [];
+  });
+  const asked = (whole?.targets ?? []).map((target): Recipient => ({ target, claim: 'asked' }));
+  const partly = fits.map((target): Recipient => ({ target, claim: 'partly' }));
   // The strongest claim goes last, and stays.
   const byTarget = new Map(
     [...partly, ...called, ...asked].map((recipient) => [targetKey(recipient.target), recipient]),
@@ -79,12 +79,12 @@ function claims(
   return [...byTarget.values()];
 }
 
-const targetsOf = (
+const grouped = (
   certificate: string,
   requests: readonly Request[],
   rules: Rules,
-): readonly Target[] =>
-  group(requests, rules).certificates.find(({ id }) => id === certificate)?.targets ?? [];
+): DesiredCertificate | undefined =>
+  group(requests, rules).certificates.find(({ id }) => id === certificate);
 
 async function namespaceIngresses(cluster: string, asking: readonly Asker[], writers: Writers) {
   const namespaces = new Set(asking.map(({ namespace }) => namespace));

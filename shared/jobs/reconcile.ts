@@ -22,7 +22,9 @@ const AT_ONCE = 16;
 export async function reconcile(ports: ReconcilePorts, settings: SurveySettings): Promise<Survey> {
   const seen = await survey(ports, settings);
   const limit = pLimit(AT_ONCE);
-  const failed = await Promise.all(seen.plan.map((entry) => limit(() => attempted(entry, ports))));
+  const failed = await Promise.all(
+    seen.plan.toSorted(byUrgency).map((entry) => limit(() => attempted(entry, ports))),
+  );
   const done = {
     ...seen,
     faults: [...seen.faults, ...failed.filter((fault) => fault !== undefined)],
@@ -30,6 +32,14 @@ export async function reconcile(ports: ReconcilePorts, settings: SurveySettings)
   report(done, ports.log);
   return done;
 }
+
+// What runs out goes first: a large fleet's first tick may use up the quota of writes.
+const byUrgency = (one: PlanEntry, other: PlanEntry) => rank(one) - rank(other);
+
+const rank = ({ task }: PlanEntry) => {
+  if (task?.reason === 'emergency') return 0;
+  return task?.reason === 'missing' ? 2 : 1;
+};
 
 async function attempted(entry: PlanEntry, ports: ReconcilePorts): Promise<Fault | undefined> {
   try {

@@ -1,5 +1,5 @@
 import pLimit from 'p-limit';
-import type { Sight } from '../domain/delivery.ts';
+import { mayHold, type Sight } from '../domain/delivery.ts';
 import { type DesiredCertificate, group, targetKey } from '../domain/grouping.ts';
 import { type PlanEntry, plan } from '../domain/plan.ts';
 import type { StoredRecord, Target, VersionState } from '../domain/record.ts';
@@ -82,6 +82,7 @@ export async function survey(ports: SurveyPorts, settings: SurveySettings): Prom
       configuredClusters: new Set(rules.clusters.map(({ name }) => name)),
       unreadableClusters: new Set(clusters.unreadable),
       isProvable: (name) => isProvable(name, context),
+      mayHold: (target, names) => mayHold(target, names, rules),
     }),
     refusals: [...asked.refusals, ...refusals],
     faults: [...clusters.faults, ...zones.faults, ...inventory.faults],

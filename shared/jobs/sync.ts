@@ -1,12 +1,12 @@
 import { certificateId } from '../domain/certificate.ts';
-import { versionsToDestroy } from '../domain/delivery.ts';
+import { type Outcome, recorded, versionsToDestroy } from '../domain/delivery.ts';
 import { targetKey } from '../domain/grouping.ts';
-import type { IssuedCertificate, StoredRecord, Target } from '../domain/record.ts';
+import type { IssuedCertificate, StoredRecord, Target, VersionState } from '../domain/record.ts';
 import type { Rules } from '../domain/request.ts';
 import { CertificateError, messageOf } from '../errors.ts';
 import type { CertificateRecords, Handshakes, Log, Time } from '../ports.ts';
-import { type DeliverPorts, deliver, type Written } from './deliver.ts';
-import { recipients } from './recipients.ts';
+import { type DeliverPorts, deliver, type Newest, type Written } from './deliver.ts';
+import { type Recipients, recipients } from './recipients.ts';
 import { type Proof, prove, servedHosts } from './verify.ts';
 
 export type SyncPorts = DeliverPorts &
@@ -52,34 +52,49 @@ export async function sync(
   const { installation } = settings.rules;
   const done = await deliver(stored, found.recipients, ports, { installation, atLeast });
   if (!done) return { certificate, state: 'nothing', reason: 'no version is enabled' };
-  const {
-    newest: { issued },
-    written,
-  } = done;
-  report(certificate, issued, written, ports.log);
-  const failed = [
-    ...found.faults,
-    ...written.filter(({ state }) => state === 'failed').map(sentence),
-  ];
-  await record(
-    certificate,
-    issued,
-    { failed, refused: written.filter(({ state }) => state === 'refused').map(sentence) },
-    ports,
-  );
-  const holding = written
-    .filter(({ state }) => state === 'written' || state === 'unchanged')
-    .map(({ target }) => target);
-  const proofs = await prove(servedHosts(found.ingresses, holding), issued, ports);
-  for (const { proven, ...unproven } of proofs)
-    if (!proven) ports.log.warn('host not proven', { certificate, ...unproven });
+  report(certificate, done.newest.issued, done.written, ports.log);
+  return concluded(stored, { ...found, ...done }, { ports, settings });
+}
+
+type Delivered = Recipients & NonNullable<Awaited<ReturnType<typeof deliver>>>;
+type Surroundings = Readonly<{ ports: SyncPorts; settings: SyncSettings }>;
+
+/** What follows from a delivery. The proofs go last: they may take long, and nothing depends on them. */
+async function concluded(
+  stored: StoredRecord,
+  delivered: Delivered,
+  { ports, settings }: Surroundings,
+): Promise<SyncOutcome> {
+  const { id: certificate } = stored;
+  const { newest, written, faults } = delivered;
+  const { version } = newest.issued;
+  const failed = [...faults, ...sentences(written, 'failed')];
+  const refused = sentences(written, 'refused');
+  const isNewest = await record(stored, newest.issued, { failed, refused }, ports);
+  if (isNewest && failed.length === 0) await destroyOld(certificate, newest, { ports, settings });
+  const proofs = isNewest ? await proven(certificate, delivered, ports) : [];
   if (failed.length > 0)
     throw new CertificateError(
       'cluster-unreachable',
       `certificate ${certificate} is not delivered everywhere: ${failed.join('; ')}`,
     );
-  await destroyOld(certificate, issued.version, ports, settings.keepVersions);
-  return { certificate, state: 'delivered', version: issued.version, targets: written, proofs };
+  return isNewest
+    ? { certificate, state: 'delivered', version, targets: written, proofs }
+    : { certificate, state: 'nothing', reason: `a newer version than ${version} came in between` };
+}
+
+async function proven(
+  certificate: string,
+  { newest, written, ingresses }: Delivered,
+  ports: SyncPorts,
+): Promise<readonly Proof[]> {
+  const holding = written
+    .filter(({ state }) => state === 'written' || state === 'unchanged')
+    .map(({ target }) => target);
+  const proofs = await prove(servedHosts(ingresses, holding), newest.issued, ports);
+  for (const { proven: isProven, ...unproven } of proofs)
+    if (!isProven) ports.log.warn('host not proven', { certificate, ...unproven });
+  return proofs;
 }
 
 /** A record that was edited into another certificate's must not lead that one's key to whoever asks for this one. */
@@ -92,7 +107,10 @@ function requireOwnRecord({ id, record: { identity } }: StoredRecord): void {
   );
 }
 
-const sentence = ({ target, reason }: Written) => `Secret ${targetKey(target)} ${reason ?? ''}`;
+const sentences = (written: readonly Written[], of: Written['state']): readonly string[] =>
+  written
+    .filter(({ state }) => state === of)
+    .map(({ target, reason }) => `Secret ${targetKey(target)} ${reason ?? ''}`);
 
 function report(
   certificate: string,
@@ -110,33 +128,38 @@ function report(
 
 type Shortfall = Readonly<{ failed: readonly string[]; refused: readonly string[] }>;
 
-/** The alias moves and the delivery is recorded in one write. What is in the version goes first: somebody may have imported it by hand. */
+/**
+ * The alias moves and the delivery is recorded in one write. What is in the version goes first: somebody may have imported it by hand.
+ * False when a newer version was recorded in between.
+ */
 async function record(
-  id: string,
+  { id, record: before }: StoredRecord,
   issued: IssuedCertificate,
   { failed, refused }: Shortfall,
   { records, time }: SyncPorts,
-): Promise<void> {
-  const at = time.now();
-  await records.update(
+): Promise<boolean> {
+  const outcome: Outcome = {
+    ...{ issued, before: before.issued?.version, refused },
+    ...{ isComplete: failed.length === 0, at: time.now() },
+  };
+  const { record: latest } = await records.update(
     id,
-    (latest) => ({
-      ...latest,
-      issued,
-      delivered:
-        failed.length > 0 ? latest.delivered : { version: issued.version, at, failed: refused },
-    }),
+    (found) => recorded(found, outcome),
     issued.version,
   );
+  return latest.issued?.version === issued.version;
 }
 
 async function destroyOld(
   id: string,
-  current: number,
-  { versions, reader, log }: SyncPorts,
-  keep: number,
+  { issued, listed }: Newest,
+  { ports: { versions, reader, log }, settings }: Surroundings,
 ): Promise<void> {
-  for (const number of versionsToDestroy(await versions.list(id), current, keep)) {
+  const old = (of: readonly VersionState[]) =>
+    versionsToDestroy(of, issued.version, settings.keepVersions);
+  if (old(listed).length === 0) return;
+  // There is no way back from this, so what is there now decides.
+  for (const number of old(await versions.list(id))) {
     try {
       await reader.destroy(id, number);
     } catch (error) {

@@ -56,7 +56,7 @@ function listeners(text: string, target: Target, { addresses }: Ingress): readon
 const PATIENCE_MS = 10_000;
 const POLL_MS = [50, 100, 200, 400] as const;
 
-/** Shakes hands with every host until it serves the certificate, or patience is over. */
+/** Shakes hands with every host until it serves the certificate, or patience is over: for all of them together, however many there are. */
 export async function prove(
   hosts: readonly ServedHost[],
   issued: Pick<IssuedCertificate, 'fingerprint'>,
@@ -74,22 +74,29 @@ async function proof(
   issued: Pick<IssuedCertificate, 'fingerprint'>,
   trial: Trial,
 ): Promise<Proof> {
+  if (host.address !== undefined && isOver(trial))
+    return { ...unproven(host), reason: 'not tried in time' };
   for (let poll = 0; ; poll += 1) {
     const result = await tried(host, issued, trial);
-    if (result.proven || host.address === undefined || trial.time.now().getTime() >= trial.until)
-      return result;
+    if (result.proven || host.address === undefined || isOver(trial)) return result;
     await trial.time.sleep(POLL_MS[poll] ?? 1000);
   }
 }
 
+const isOver = ({ time, until }: Trial) => time.now().getTime() >= until;
+
+const unproven = ({ cluster, host }: ServedHost) => ({
+  ...{ cluster, host, serial: undefined, proven: false },
+});
+
 async function tried(
-  { cluster, host, address, port }: ServedHost,
+  of: ServedHost,
   issued: Pick<IssuedCertificate, 'fingerprint'>,
   { handshakes }: Trial,
 ): Promise<Proof> {
-  const unproven = { cluster, host, serial: undefined, proven: false };
+  const { cluster, host, address, port } = of;
   if (address === undefined)
-    return { ...unproven, reason: 'the Ingress has no address in its status' };
+    return { ...unproven(of), reason: 'the Ingress has no address in its status' };
   try {
     const { serial, fingerprint } = await handshakes.served(host, address, port);
     const proven = fingerprint === issued.fingerprint;
@@ -101,6 +108,6 @@ async function tried(
       reason: proven ? undefined : 'another certificate is served',
     };
   } catch (error) {
-    return { ...unproven, reason: messageOf(error) };
+    return { ...unproven(of), reason: messageOf(error) };
   }
 }

@@ -1,17 +1,29 @@
 import { expect, test } from 'vitest';
+import { type CertificateIdentity, certificateId } from '../../shared/domain/certificate.ts';
 import { type CertificateRecord, newRecord } from '../../shared/domain/record.ts';
 import type { CertificateRecords } from '../../shared/ports.ts';
 
 const DAY = new Date('2026-11-21T10:00:00.000Z');
 
-/** A record with nothing in it but who it is. */
+const NAMED: CertificateIdentity = {
+  names: ['*.a.test', 'a.test'],
+  issuer: 'production',
+  keyType: 'ec-p256',
+};
+const MANY = {
+  ...NAMED,
+  names: Array.from({ length: 100 }, (_, n) => `${n}.${'a'.repeat(40)}.test`),
+};
+
+/** A record with nothing in it but who it is. Its names do not fit, so it is at home under every id. */
 export const record = (differs: Partial<CertificateRecord> = {}): CertificateRecord => ({
-  ...newRecord(
-    { names: ['*.a.test', 'a.test'], issuer: 'production', keyType: 'ec-p256' },
-    { askers: [{ cluster: 'prod', namespace: 'web' }], manual: undefined },
-  ),
+  ...newRecord(MANY, { askers: [{ cluster: 'prod', namespace: 'web' }], manual: undefined }),
   ...differs,
 });
+
+/** A record with its names. */
+export const namedRecord = (): CertificateRecord =>
+  newRecord(NAMED, { askers: [], manual: undefined });
 
 const FULL = record({
   manual: {
@@ -40,6 +52,12 @@ export function certificateRecordsContract(create: () => CertificateRecords): vo
     const created = await create().create('full', FULL);
     expect(created).toMatchObject({ id: 'full', record: FULL });
     expect(await create().read('full')).toEqual(created);
+  });
+
+  test('a record with its names is read back under its own id', async () => {
+    const id = certificateId(NAMED);
+    await create().create(id, namedRecord());
+    expect((await create().read(id))?.record).toEqual(namedRecord());
   });
 
   test('a record that is not there is undefined', async () => {

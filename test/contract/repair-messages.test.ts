@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { PushedMessage } from '../../functions/sync-message.ts';
 import { systemClock } from '../../local/clock.ts';
 import { type PubSub, startPubSub } from '../../local/pubsub/pubsub.ts';
 import { memoryStore } from '../../local/state.ts';
 import { createRepairMessages } from '../../shared/adapters/pubsub.ts';
-import type { PushedMessage } from '../../shared/adapters/sync-message.ts';
 import { repairMessagesContract } from './repair-messages.ts';
 import { refusing } from './secret-manager.ts';
 import { startTarget, type WakeTarget } from './target.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type PushedMessage, parseSyncMessage } from '../../shared/adapters/sync-message.ts';
+import { type PushedMessage, parseSyncMessage } from '../../functions/sync-message.ts';
 import type { RepairMessages } from '../../shared/ports.ts';
 
 export type HeardRepairs = Readonly<{

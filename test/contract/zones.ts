@@ -166,6 +166,19 @@ export function zonesContract(title: string, create: () => Promise<ZonesUnderTes
       expect(await under.at(name)).toEqual(before);
     });
 
+    test('tells an alias from one that a wildcard makes up', async () => {
+      const [zone] = (await under.zones.list('p')).filter((one) => one.zone === 'a-test');
+      if (!zone) throw new Error('there is no zone a-test');
+      const [alias, plain] = [owner(), owner()];
+      const cname = { type: 'CNAME', ttl: 60, rrdatas: ['lb.b.test.'] };
+      await under.put({ ...cname, name: '*.wild.a.test.' });
+      await under.put({ ...cname, name: `${alias}.` });
+      await under.put(txt(plain, 60, '"x"'));
+      const names = [alias, plain, '_acme-challenge.wild.a.test', owner()];
+      const found = await Promise.all(names.map((name) => under.zones.hasAlias(zone, name)));
+      expect(found).toEqual([true, false, false, false]);
+    });
+
     test('names the zone that is gone', async () => {
       await expect(under.zones.present([challenge(owner(), 'x', 'gone')])).rejects.toMatchObject({
         code: 'dns-unavailable',

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { certificateId } from '../../shared/domain/certificate.ts';
-import type { CertificateRecord } from '../../shared/domain/record.ts';
+import { type CertificateRecord, newRecord } from '../../shared/domain/record.ts';
 import { startWorld, type World } from './api/world.ts';
 
 const VIEWER = 'viewer@a.test';
@@ -93,6 +93,16 @@ describe('the door', () => {
     expect(body.detail).toContain(sentence);
   });
 
+  test.for([
+    [VIEWER, 'POST /v1/certificates', { names: ['x.a.test'], targets: ['prod/shop/tls'] }],
+    [ADMIN, 'POST /v1/certificates', { names: ['x.a.test'] }],
+    [ADMIN, 'POST /v1/run', {}],
+  ] as const)('what %s sends along by mistake is in no log: %s', async ([who, request, body]) => {
+    const init = asking({ ...body, key: '-----BEGIN PRIVATE KEY-----MIGH' });
+    expect((await world.ask(who, request, init)).status).toBeGreaterThanOrEqual(400);
+    expect(JSON.stringify(world.log)).not.toContain('MIGH');
+  });
+
   test('every answer forbids what a browser could do with it', async () => {
     for (const request of ['GET /health', 'GET /v1/status', 'GET /nothing', 'GET /']) {
       const { headers } = await world.ask(VIEWER, request);
@@ -183,7 +193,10 @@ describe('a certificate asked for by hand', () => {
         severity: 'INFO',
         message: 'asked by hand',
         by: `user:${OPERATOR}`,
-        asked: { names: ['One.a.test.'], targets: ['prod/shop/tls'] },
+        asked: {
+          identity: { names: ['one.a.test'], issuer: 'staging', keyType: 'ec-p256' },
+          targets: [{ cluster: 'prod', namespace: 'shop', secret: 'tls' }],
+        },
       }),
     );
   });
@@ -237,6 +250,20 @@ describe('a certificate asked for by hand', () => {
     });
   });
 
+  test('that a Secret refused in the end says which', async () => {
+    const sentence = 'Secret prod/shop/tls exists and belongs to others';
+    world.worker.work = async ({ certificate }) =>
+      void (await world.records.update(certificate, (record) => {
+        const { delivered, ...rest } = served(record);
+        return { ...rest, delivered: delivered && { ...delivered, failed: [sentence] } };
+      }));
+    const request = 'POST /v1/certificates?wait=10';
+    const { status, body } = await world.ask(OPERATOR, request, order('three.a.test'));
+    expect(status).toBe(502);
+    expect(body).toEqual(problem('delivery-failed', 502));
+    expect(body).toMatchObject({ detail: sentence, certificate: { state: 'issued' } });
+  });
+
   test('without a Secret is stored only, at the word of an admin', async () => {
     const { status, body } = await world.ask(
       ADMIN,
@@ -265,6 +292,14 @@ describe('a certificate asked for by hand', () => {
       503,
       /^Secret prod\/shop\/tls cannot be read$/,
     ],
+    [
+      'an Ingress whose Secret it is',
+      'x.a.test',
+      [{ state: 'refused', reason: 'target-taken', message: 'Secret tls gets another' }],
+      'target-taken',
+      409,
+      /^Secret tls gets another$/,
+    ],
     ['a reconcile that is away', 'x.a.test', 500, 'cluster-unreachable', 503, /gives no answer/],
     ['nonsense', 'x.a.test', { error: 'y' }, 'cluster-unreachable', 503, /gives no look/],
   ])('is refused by %s, and nothing is recorded', async ([, name, look, code, status, detail]) => {
@@ -273,6 +308,30 @@ describe('a certificate asked for by hand', () => {
     expect(answer.body).toEqual(problem(code, status));
     expect(answer.body.detail).toMatch(detail);
     expect(await world.records.read(idOf(name))).toBeUndefined();
+  });
+});
+
+describe('what only a person can mend', () => {
+  const gone = { names: ['gone.a.test'], issuer: 'gone', keyType: 'ec-p256' } as const;
+  const orphan = newRecord(gone, { askers: [], manual: undefined });
+
+  test('an issuer that is not configured any more is told of', async () => {
+    const id = certificateId(gone);
+    await world.records.create(id, orphan);
+    const { status, body } = await world.ask(OPERATOR, `POST /v1/certificates/${id}:renew`);
+    expect(status).toBe(409);
+    expect(body).toEqual(problem('config-invalid', 409));
+    expect(body.detail).toMatch(/issuer gone/);
+  });
+
+  test("a record that was edited into another certificate's is told of", async () => {
+    await world.records.create('edited', orphan).catch(() => undefined);
+    for (const request of ['GET /v1/certificates/edited', 'POST /v1/certificates/edited:renew']) {
+      const { status, body } = await world.ask(OPERATOR, request);
+      expect(status).toBe(409);
+      expect(body).toEqual(problem('record-invalid', 409));
+      expect(body.detail).toMatch(/^the secret of certificate edited holds other names/);
+    }
   });
 });
 
@@ -316,7 +375,7 @@ describe('what is, what would be, and do it now', () => {
     expect(all).toMatchObject({
       schedule: { state: 'ENABLED' },
       queues: [{ issuer: 'staging', state: 'RUNNING' }],
-      certificates: { issued: 1, failed: 1, expiringWithin7Days: 0, expired: 0 },
+      certificates: { issued: 2, failed: 1, expiringWithin7Days: 0, expired: 0 },
       next: { id: idOf('two.a.test') },
     });
     world.forbidScheduler();

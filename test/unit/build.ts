@@ -157,5 +157,6 @@ export const facts = (differs: Differs<Facts> = {}): Facts => ({
   unreadableClusters: new Set(),
   unlooked: new Set(),
   isProvable: () => true,
+  mayHold: () => true,
   ...differs,
 });

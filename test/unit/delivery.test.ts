@@ -1,8 +1,9 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { SecretMetadata, Sight, Standing } from '../../shared/domain/delivery.ts';
-import { standing, versionsToDestroy } from '../../shared/domain/delivery.ts';
-import type { VersionState } from '../../shared/domain/record.ts';
-import { day, desired, issued, secret } from './build.ts';
+import { mayHold, recorded, standing, versionsToDestroy } from '../../shared/domain/delivery.ts';
+import type { CertificateRecord, VersionState } from '../../shared/domain/record.ts';
+import type { Rules } from '../../shared/domain/request.ts';
+import { cluster, day, desired, issued, record, rules, secret, target } from './build.ts';
 
 const { id } = desired();
 const holding = (differs: Partial<SecretMetadata> = {}): Sight => ({
@@ -110,4 +111,147 @@ test.for<[string, readonly VersionState['state'][], number, readonly number[]]>(
     createdAt: day(0),
   }));
   expect(versionsToDestroy(versions, states.length, keep)).toEqual(expected);
+});
+
+describe('a Secret that says it serves a certificate', () => {
+  const allow = (names: readonly string[], namespace = 'shop', wildcards = false) => ({
+    clusters: [cluster({ allow: [{ namespaces: [namespace], names, wildcards }] })],
+  });
+  const configured = (names: readonly string[], name = 'tls') => ({
+    ...allow(['other.test']),
+    certificates: [{ ...target({ secret: name }), names, issuer: undefined }],
+  });
+
+  test.for<[string, Partial<Rules>, readonly string[] | undefined, boolean]>([
+    ['may hold it where a rule gives every name', allow(['a.test']), ['x.a.test', 'a.test'], true],
+    ['may not where one name is not given', allow(['x.a.test']), ['x.a.test', 'y.a.test'], false],
+    ['may not where another namespace is given it', allow(['a.test'], 'blog'), ['a.test'], false],
+    ['may not hold a wildcard that no rule grants', allow(['a.test']), ['*.a.test'], false],
+    ['may hold a wildcard that a rule grants', allow(['a.test'], 'shop', true), ['*.a.test'], true],
+    ['may not hold names that are not known', allow(['*']), undefined, false],
+    ['may not in a cluster that is not configured', { clusters: [] }, ['a.test'], false],
+    ['may hold what the configuration names for it', configured(['*.a.test']), ['*.a.test'], true],
+    [
+      'may hold a part of what the configuration names for it',
+      configured(['b.test', '*.a.test']),
+      ['x.a.test'],
+      true,
+    ],
+    ['may not hold what is configured for others', configured(['a.test'], 'x'), ['a.test'], false],
+    [
+      'may not hold what is more than the configuration names for it',
+      configured(['a.test']),
+      ['a.test', 'bank.test'],
+      false,
+    ],
+  ])('%s', ([, differs, names, expected]) =>
+    expect(mayHold(target(), names, rules(differs))).toBe(expected),
+  );
+});
+
+describe('the record after a delivery', () => {
+  const two = issued({ version: 2, serial: '0b', fingerprint: 'f2' });
+  const done = (version: number, failed: readonly string[] = []) => ({
+    delivered: { version, at: day(0), failed },
+  });
+  const outcome = (differs: Partial<Parameters<typeof recorded>[1]> = {}) => ({
+    ...{ issued: issued(), before: 1, isComplete: true, refused: [], at: day(1) },
+    ...differs,
+  });
+  const asked = (n: number) => ({
+    manual: { targets: [target()], by: 'user:a@b.test', at: day(n) },
+  });
+  const failure = { code: 'ca-rejected', message: 'm', count: 3, retryAt: day(2) };
+  const newest = { version: 2, at: day(1), failed: [] };
+  const long = Array.from({ length: 9 }, (_, n) => `Secret ${n} ${'x'.repeat(300)}`);
+
+  test.for<[string, Partial<CertificateRecord>, ReturnType<typeof outcome>]>([
+    ['says so already', {}, outcome()],
+    ['says so already with what was refused', done(1, ['a']), outcome({ refused: ['a'] })],
+    [
+      'says so already, as far as a record holds it',
+      done(
+        1,
+        long.slice(0, 5).map((text) => text.slice(0, 200)),
+      ),
+      outcome({ refused: long }),
+    ],
+    ['was complete once, and the alias is there', {}, outcome({ isComplete: false })],
+    ['says so since somebody asked by hand', asked(0), outcome()],
+    ['was asked for by hand and is not complete', asked(0.5), outcome({ isComplete: false })],
+    [
+      'says that a newer version was recorded meanwhile',
+      { issued: two, ...done(2) },
+      outcome({ before: 1 }),
+    ],
+    [
+      'says that a newer version was recorded where there was none',
+      { issued: two, ...done(2) },
+      outcome({ before: undefined }),
+    ],
+  ])('is left alone when it %s', ([, differs, of]) =>
+    expect(recorded(record(differs), of)).toBeUndefined(),
+  );
+
+  test.for<
+    [string, Partial<CertificateRecord>, ReturnType<typeof outcome>, Partial<CertificateRecord>]
+  >([
+    ['names the new version', {}, outcome({ issued: two }), { issued: two, delivered: newest }],
+    [
+      'goes back to an older version that was newest enabled from the start',
+      { issued: two, ...done(2) },
+      outcome({ before: 2 }),
+      { issued: issued(), delivered: { ...newest, version: 1 } },
+    ],
+    [
+      'goes forward when what was recorded meanwhile is older',
+      {},
+      outcome({ issued: two, before: undefined }),
+      { issued: two, delivered: newest },
+    ],
+    [
+      'names what the worker recorded, when it is not delivered yet',
+      { issued: two, ...done(1) },
+      outcome({ issued: two, before: 2 }),
+      { issued: two, delivered: newest },
+    ],
+    [
+      'keeps the last complete delivery, and moves the alias',
+      { issued: two, ...done(1) },
+      outcome({ issued: two, before: 2, isComplete: false }),
+      { issued: two, ...done(1) },
+    ],
+    [
+      'is the first',
+      { issued: undefined, delivered: undefined },
+      outcome({ before: undefined, isComplete: false }),
+      { issued: issued(), delivered: undefined },
+    ],
+    [
+      'names other Secrets that were refused',
+      done(1, ['a']),
+      outcome({ refused: ['b'] }),
+      { delivered: { version: 1, at: day(1), failed: ['b'] } },
+    ],
+    [
+      'tells the moment to whoever asked by hand since',
+      asked(0.5),
+      outcome(),
+      { delivered: { ...newest, version: 1 } },
+    ],
+    [
+      'forgets the failure when another version is there',
+      { failure },
+      outcome({ issued: two }),
+      { issued: two, delivered: newest, failure: undefined },
+    ],
+    [
+      'keeps the failure of what is to come after this version',
+      { failure, delivered: undefined },
+      outcome(),
+      { failure, delivered: { ...newest, version: 1 } },
+    ],
+  ])('%s', ([, differs, of, expected]) =>
+    expect(recorded(record(differs), of)).toEqual(record({ ...differs, ...expected })),
+  );
 });

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import type { Standing } from '../../shared/domain/delivery.ts';
 import {
   type CertificateRecord,
   newRecord,
@@ -7,6 +6,7 @@ import {
   type Target,
 } from '../../shared/domain/record.ts';
 import type { IssueTask } from '../../shared/domain/task.ts';
+import type { Looked } from '../../shared/jobs/look.ts';
 import {
   type Accepted,
   askByHand,
@@ -58,15 +58,15 @@ function portsOver(
         done.push('run');
       },
     },
-    look: async (_, targets) => targets.map(() => MISSING),
+    look: async ({ targets }) => targets.map(() => MISSING),
     time: { now: () => NOW },
     ...differs,
   };
   return { ports, done, tasks, held: () => held };
 }
 
-const MISSING: Standing = { state: 'behind', reason: 'secret-missing', serves: undefined };
-const outdated = (serves: string): Standing => ({
+const MISSING: Looked = { state: 'behind', reason: 'secret-missing', serves: undefined };
+const outdated = (serves: string): Looked => ({
   state: 'behind',
   reason: 'secret-outdated',
   serves,
@@ -185,7 +185,7 @@ describe('asking by hand', () => {
     expect(done).toEqual([]);
   });
 
-  test.for<[string, Standing[], string, RegExp]>([
+  test.for<[string, Looked[], string, RegExp]>([
     [
       'a Secret of somebody else is not written',
       [
@@ -200,6 +200,12 @@ describe('asking by hand', () => {
       [MISSING, { state: 'unreadable', message: 'cannot be read' }],
       'secret-unreadable',
       /^Secret prod\/shop\/s-1 cannot be read$/,
+    ],
+    [
+      'a Secret that gets another certificate costs no order',
+      [MISSING, { state: 'refused', reason: 'target-taken', message: 'Secret s-1 gets another' }],
+      'target-taken',
+      /^Secret s-1 gets another$/,
     ],
     ['a look that is too short counts as none', [MISSING], 'secret-unreadable', /not looked at$/],
   ])('%s', async ([, standings, reason, message]) => {
@@ -329,7 +335,21 @@ test.for<
     'failed',
   ],
   ['there is nothing to wait for', {}, { version: false, delivery: false }, {}, 'done'],
+  [
+    'a Secret that was named by hand refused it',
+    { manual: { targets: [target()], by: BY, at: day(1) } },
+    { version: false, delivery: true },
+    { delivered: { ...delivered(1, 10), failed: ['Secret prod/shop/tls is taken'] } },
+    'failed',
+  ],
+  [
+    'a Secret that nobody named by hand refused it',
+    { manual: { targets: [target()], by: BY, at: day(1) } },
+    { version: false, delivery: true },
+    { delivered: { ...delivered(1, 10), failed: ['Secret prod/shop/tls-2 is taken'] } },
+    'done',
+  ],
 ])('progress: %s', ([, before, awaits, now, expected]) => {
   const accepted: Accepted = { state: 'accepted', before: stored(before), awaits };
-  expect(progress(accepted, record({ ...before, ...now }))).toBe(expected);
+  expect(progress(accepted, record({ ...before, ...now })).state).toBe(expected);
 });

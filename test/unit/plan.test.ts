@@ -285,8 +285,18 @@ describe('the Secrets', () => {
     ],
     ['that are unreadable are left alone', [sights(UNREADABLE)], ['keep', 'fresh', undefined]],
     [
-      'that are refused leave a good certificate alone',
+      'that are refused are told of while the certificate is good',
       [sights(FOREIGN)],
+      ['refuse', 'targets-refused', undefined],
+    ],
+    [
+      'that are refused keep no TXT record of ours in place',
+      [sights(FOREIGN), recorded({ challenges: [CHALLENGE] })],
+      ['refuse', 'targets-refused', 'clean-up'],
+    ],
+    [
+      'of which one is refused leave a good certificate alone',
+      [TWO, both(FOREIGN, holding())],
       ['keep', 'fresh', undefined],
     ],
 
@@ -299,6 +309,44 @@ describe('the Secrets', () => {
       'refuse a renewal when none may be written',
       [sights(FOREIGN), { now: day(76) }],
       ['refuse', 'targets-refused', undefined],
+    ],
+    [
+      'refuse no renewal of what another Secret serves',
+      [both(FOREIGN, holding()), { now: day(70) }],
+      ['issue', 'due', 'due'],
+    ],
+    [
+      'refuse no renewal of what a cluster asked for that is unreadable',
+      [
+        sights(FOREIGN),
+        recorded({ askers: [{ cluster: 'ovh', namespace: 'shop' }] }),
+        { unreadableClusters: new Set(['ovh']), now: day(70) },
+      ],
+      ['issue', 'due', 'due'],
+    ],
+    [
+      'refuse no renewal of what another namespace asked for that is unreadable',
+      [
+        both(FOREIGN, undefined),
+        recorded({ askers: [{ cluster: 'prod', namespace: 'blog' }] }),
+        { unreadableClusters: new Set(['prod']), now: day(70) },
+      ],
+      ['issue', 'due', 'due'],
+    ],
+    [
+      'refuse no renewal where another Secret of the namespace was not looked at',
+      [sights(FOREIGN), { unlooked: new Set(['prod/shop']), now: day(70) }],
+      ['issue', 'due', 'due'],
+    ],
+    [
+      'refuse the next attempt when none may be written',
+      [sights(FOREIGN), recorded({ issued: undefined, failure: failure(day(11)) })],
+      ['refuse', 'targets-refused', undefined],
+    ],
+    [
+      'hold the next attempt back while unreadable',
+      [sights(UNREADABLE), recorded({ issued: undefined, failure: failure(day(11)) })],
+      ['wait', 'targets-unreadable', undefined],
     ],
     [
       'hold an order back while unreadable',
@@ -479,6 +527,16 @@ describe('what is wanted', () => {
       [UNASKED, recorded({ ...never, manual: manual(target()), askers: [] })],
       ['refuse', 'targets-refused', undefined],
     ],
+    ...[day(10), day(70), day(80)].map((now): [string, readonly Partial<Facts>[], Outcome] => [
+      `is not renewed for a person whose Secrets are refused (${now.toISOString()})`,
+      [UNASKED, recorded({ manual: manual(target()), askers: [] }), { now }],
+      ['refuse', 'targets-refused', undefined],
+    ]),
+    [
+      'is cleaned up for a person whose Secrets are refused',
+      [UNASKED, recorded({ manual: manual(target()), askers: [], challenges: [CHALLENGE] })],
+      ['refuse', 'targets-refused', 'clean-up'],
+    ],
     [
       'is not ordered while who asked is unreadable',
       [unreadable, recorded(never)],
@@ -502,6 +560,19 @@ describe('what is wanted', () => {
       { target: target(), asked: false, standing: { state: 'behind' } },
     ]);
     expect(entry.repair).toBe('secret-outdated');
+  });
+
+  test('is not what a Secret that may not hold it says it serves', () => {
+    const mayHold: Facts['mayHold'] = ({ namespace }) => namespace === 'shop';
+    const loot = 'prod/evil/loot';
+    const forged = sights(holding({ fingerprint: 'none' }), loot);
+    const unwanted = only(UNASKED, recorded({ askers: [] }), forged, { mayHold });
+    expect(unwanted).toMatchObject({ action: 'keep', reason: 'not-wanted', targets: [] });
+    expect([unwanted.repair, unwanted.askers]).toEqual([undefined, undefined]);
+
+    const both = new Map([...(facts().sights ?? []), ...(forged.sights ?? [])]);
+    const wanted = only({ sights: both, mayHold });
+    expect(wanted).toMatchObject({ action: 'keep', reason: 'fresh', targets: [{ asked: true }] });
   });
 
   test('is served by several Secrets, each named once', () => {

@@ -17,7 +17,7 @@ const FULL: CertificateRecord = record({
   ],
   manual: { targets: [target(), target({ secret: 'other' })], by: 'ops@a.test', at: day(1) },
   lease: { holder: 'worker-1', until: day(2) },
-  order: { url: 'https://ca.test/order/1', after: 0 },
+  order: { url: 'https://ca.test/order/1', after: 0, at: day(2) },
   challenges: [{ project: 'p', zone: 'a-test', owner: '_acme-challenge.www.a.test', value: 'v' }],
   failure: { code: 'ca-unavailable', message: 'm', count: 1, retryAt: day(3) },
   delivered: { version: 1, at: day(4), failed: ['Secret prod/shop/tls is away'] },
@@ -133,6 +133,7 @@ describe('annotations that nobody wrote like that', () => {
       '{"url":"u","after":"1"}',
       'order.after is not a whole number',
     ],
+    ['has no time', 'order', '{"url":"u","after":1,"at":"x"}', 'order.at is not a time'],
     [
       'has a fraction',
       'issued',
@@ -237,7 +238,7 @@ test('any record is read as it was written', () => {
       }),
     ),
     lease: maybe(fc.record({ holder: text, until: moment })),
-    order: maybe(fc.record({ url: text, after: count })),
+    order: maybe(fc.record({ url: text, after: count, at: maybe(moment) })),
     challenges: fc.array(fc.record({ project: word, zone: word, owner: word, value: text })),
     issued: maybe(
       fc.record({

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { isRecordOf, newRecord } from '../../shared/domain/record.ts';
-import { day, identity, target } from './build.ts';
+import { isOwn, isRecordOf, isWanted, newRecord } from '../../shared/domain/record.ts';
+import { day, identity, record, stored, target } from './build.ts';
 
 const NOBODY = { askers: [], manual: undefined };
 
@@ -49,4 +49,27 @@ test.for<[string, Parameters<typeof identity>[0], boolean]>([
   ['is not of another key type', { keyType: 'rsa-2048' }, false],
 ])('a record %s', ([, differs, expected]) => {
   expect(isRecordOf(newRecord(identity(), NOBODY), identity(differs))).toBe(expected);
+});
+
+const other = (differs: Parameters<typeof identity>[0]) =>
+  newRecord(identity(differs), NOBODY).identity;
+
+test.for<[string, Partial<ReturnType<typeof record>>, boolean]>([
+  ['that nobody edited is', {}, true],
+  ['with names that did not fit is', { identity: { ...other({}), names: undefined } }, true],
+  ['with other names is not', { identity: other({ names: ['x.a.test'] }) }, false],
+  ['with another issuer is not', { identity: other({ issuer: 'staging' }) }, false],
+  ['with another key type is not', { identity: other({ keyType: 'rsa-2048' }) }, false],
+  ['with the digest of others is not', { identity: { ...other({}), namesDigest: '0' } }, false],
+])('a record %s its own', ([, differs, expected]) => {
+  expect(isOwn(stored().id, record(differs))).toBe(expected);
+});
+
+describe('a certificate is wanted', () => {
+  const manual = { targets: [], by: 'ops@a.test', at: day(1) };
+  test.for<[string, Parameters<typeof record>[0], boolean]>([
+    ['while a namespace asks for it', {}, true],
+    ['while a person does', { askers: [], manual }, true],
+    ['by nobody else', { askers: [] }, false],
+  ])('%s', ([, differs, expected]) => expect(isWanted(record(differs))).toBe(expected));
 });

@@ -102,10 +102,21 @@ describe('the next attempt', () => {
       MINUTE,
     ],
     ['is when the CA says', 1, undefined, later(now, 3 * DAY), 3 * DAY],
-    ['is when the CA says, be it sooner', 4, undefined, later(now, 1), 1],
-    ['is not when the CA names this very moment', 1, undefined, now, MINUTE],
+    ['is not when the CA says too soon', 1, undefined, later(now, 1000), MINUTE],
+    ['is not when the CA says too soon again and again', 50, undefined, later(now, 1000), DAY],
     ['is not when the CA names the past', 2, undefined, later(now, -1), 10 * MINUTE],
-  ])('%s', ([, count, certificate, retryAt, waitMs]) => {
-    expect(nextAttempt(count, now, certificate, retryAt)).toEqual(later(now, waitMs));
+    ['is when the CA says within a tenth of life', 1, left(10 * DAY), later(now, DAY), DAY],
+    ['is a tenth of life when the CA says later', 1, left(10 * DAY), later(now, 7 * DAY), DAY],
+    ['is an hour when the CA says a week to the last', 9, left(HOUR), later(now, 7 * DAY), HOUR],
+    ['is never beyond an hour with ten hours left', 3, left(10 * HOUR), undefined, HOUR],
+  ])('%s', ([, count, issued, retryAt, waitMs]) => {
+    const failed = { code: 'ca-unavailable', count, now, issued, retryAt };
+    expect(nextAttempt(failed)).toEqual(later(now, waitMs));
+  });
+
+  test('is when a rate limit ends, however little is left', () => {
+    const failed = { code: 'ca-rate-limited', count: 1, now, issued: left(DAY) };
+    const retryAt = later(now, 7 * DAY);
+    expect(nextAttempt({ ...failed, retryAt })).toEqual(retryAt);
   });
 });

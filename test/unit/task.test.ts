@@ -9,6 +9,7 @@ import {
 import { day, identity, issued, later, record } from './build.ts';
 
 const HOUR = 3_600_000;
+const ORDER = { url: 'https://ca.test/order/1', after: 0 };
 const failure = { code: 'ca-unavailable', message: 'm', count: 2, retryAt: day(11) };
 
 describe('a task', () => {
@@ -26,6 +27,14 @@ describe('a task', () => {
       failures,
     });
     expect(isStale(task, record(differs))).toBe(false);
+  });
+
+  test.for<[string, IssueTask['reason'], Parameters<typeof record>[0], string | undefined]>([
+    ['names the order that it gives up', 'clean-up', { order: ORDER }, ORDER.url],
+    ['names no order where there is none', 'clean-up', {}, undefined],
+    ['names no order that it goes on with', 'resume', { order: ORDER }, undefined],
+  ])('%s', ([, reason, differs, order]) => {
+    expect(issueTask('id', identity(), reason, record(differs)).order).toBe(order);
   });
 
   test.for<[string, Parameters<typeof record>[0]]>([
@@ -72,6 +81,7 @@ describe('the name of a task', () => {
     ['version', { replaces: 2 }],
     ['count of failures', { failures: 1 }],
     ['reason', { reason: 'manual' }],
+    ['order', { order: ORDER.url }],
   ])('is another for another %s', ([, differs]) => expect(named(differs)).not.toBe(named()));
 
   test.for<[string, number, number, boolean]>([

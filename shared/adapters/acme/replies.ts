@@ -29,7 +29,6 @@ const challengeSchema = z.object({
 const authorizationSchema = z.object({
   identifier: z.object({ type: z.string(), value: z.string() }),
   status: z.enum(['pending', 'valid', 'invalid', 'deactivated', 'expired', 'revoked']),
-  wildcard: z.boolean().optional(),
   challenges: z.array(challengeSchema),
 });
 
@@ -68,12 +67,11 @@ export function parseAuthorization(
   data: unknown,
   txtValue: (token: string) => string,
 ): Authorization {
-  const { identifier, status, wildcard, challenges } = parsed(authorizationSchema, data);
+  const { identifier, status, challenges } = parsed(authorizationSchema, data);
   const challenge = challenges.find(({ type, token }) => type === 'dns-01' && token !== undefined);
   return {
     url,
     name: identifier.value.toLowerCase(),
-    wildcard: wildcard ?? false,
     status,
     challenge: challenge && {
       url: challenge.url,

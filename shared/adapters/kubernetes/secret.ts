@@ -70,11 +70,9 @@ function otherManagers({ managedFields = [] }: ObjectMeta, ours: string): readon
   return [...new Set(owners)].sort();
 }
 
-// An empty set of fields stands for all of them.
-function ownsPair(data: Readonly<Record<string, unknown>> | undefined): boolean {
-  if (!data) return false;
-  return 'f:tls.crt' in data || 'f:tls.key' in data || Object.keys(data).length === 0;
-}
+// `f:data: {}` is the map itself without any of its keys, as a forced apply leaves it to who had them before.
+const ownsPair = (data: Readonly<Record<string, unknown>> | undefined): boolean =>
+  data !== undefined && ('f:tls.crt' in data || 'f:tls.key' in data);
 
 function belongsTo(metadata: ObjectMeta, ours: string): string | undefined {
   const { annotations = {}, labels = {}, ownerReferences = [] } = metadata;

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { protos } from '@google-cloud/secret-manager';
-import type { CertificateRecord, StoredRecord } from '../../domain/record.ts';
+import { type CertificateRecord, isOwn, type StoredRecord } from '../../domain/record.ts';
 import { parseRecord, RECORD_FIELDS, recordAnnotations } from '../../domain/record-annotations.ts';
 import { CertificateError } from '../../errors.ts';
 import type { CertificateRecords } from '../../ports.ts';
@@ -84,6 +84,8 @@ function parsedSecret(
   const id = name.slice(prefix.length);
   const parsed = parseRecord(secret.annotations ?? {});
   if ('problem' in parsed) return { id, problem: parsed.problem };
+  if (!isOwn(id, parsed.record))
+    return { id, problem: 'holds other names, issuer or key type than its id stands for' };
   return { id, etag: secret.etag ?? '', createdAt: timeOf(secret), record: parsed.record };
 }
 

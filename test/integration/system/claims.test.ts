@@ -1,5 +1,9 @@
-import { expect, test } from 'vitest';
-import { ingress, running } from './running.ts';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { certificateFor, makeSecret, planned, served } from './hands.ts';
+import { ingress, type Running, running } from './running.ts';
 
 test('a Secret that a refused request names as well gets what the good request asks for', async () => {
   const one = await running({
@@ -40,4 +44,93 @@ test('what a Secret serves is replaced by what the good request asks for, once r
   expect((await one.secret('one', 'web', 'tls'))?.metadata.annotations).toMatchObject({
     'certherd/certificate': stored?.id,
   });
+});
+
+const DAY_MS = 86_400_000;
+const OURS = { 'app.kubernetes.io/managed-by': 'certherd' };
+const PROMPT = { acme: { retryAfterSeconds: { authorization: 0, order: 0 } } };
+const NOT_OPTED_IN = { annotations: {} };
+
+/** Two tenants, each with its own name and a certificate for it. */
+async function tenants(): Promise<Running & Readonly<{ id: string }>> {
+  const allow = ['bank', 'evil'].map((name) => ({ namespaces: [name], names: [`${name}.a.test`] }));
+  const one = await running({
+    trouble: PROMPT,
+    document: { clusters: [{ name: 'one', allow }] },
+    manifests: {
+      one: ['bank', 'evil'].map((name) =>
+        ingress(name, [`${name}.a.test`], `${name}-tls`, { namespace: name }),
+      ),
+    },
+  });
+  await one.tick();
+  const { id } = await certificateFor(one, 'bank.a.test');
+  return { ...one, id };
+}
+
+const writtenInto = ({ log, id }: Running & Readonly<{ id: string }>) =>
+  log
+    .filter(({ message, certificate }) => message === 'secret written' && certificate === id)
+    .map(({ namespace, secret }) => `${namespace}/${secret}`);
+
+test.for<[string, string, Parameters<typeof ingress>[3]]>([
+  ['of a new name that opts in', 'new.evil.a.test', {}],
+  ['of a name outside that does not opt in', 'whatever.example', NOT_OPTED_IN],
+  ["of the other tenant's name that does not opt in", 'bank.a.test', NOT_OPTED_IN],
+  ["of the other tenant's name that opts in", 'bank.a.test', {}],
+])("a forged Secret gets nobody's key by an Ingress %s", async ([, host, differs]) => {
+  const one = await tenants();
+  const annotations = { 'certherd/certificate': one.id };
+  const forged = { namespace: 'evil', name: 'loot', labels: OURS, annotations };
+  await makeSecret(one, 'one', forged);
+  await one.apply('one', ingress('loot', [host], 'loot', { ...differs, namespace: 'evil' }));
+  await one.tick();
+  await one.tick();
+  expect(writtenInto(one)).toEqual(['bank/bank-tls']);
+  const { record } = await certificateFor(one, 'bank.a.test');
+  expect(record.askers).toEqual([{ cluster: 'one', namespace: 'bank' }]);
+  expect(await planned(one)).toContain('bank.a.test keep fresh');
+});
+
+test('a copy that a replicator made is neither renewed nor a reason to renew', async () => {
+  const one = await tenants();
+  const original = await one.secret('one', 'bank', 'bank-tls');
+  const { labels = {}, annotations = {} } = original?.metadata ?? {};
+  await makeSecret(one, 'one', { namespace: 'evil', name: 'copy', labels, annotations });
+  await one.apply(
+    'one',
+    ingress('copy', ['bank.a.test'], 'copy', { ...NOT_OPTED_IN, namespace: 'evil' }),
+  );
+  one.clock.advance(63 * DAY_MS);
+  await one.tick();
+  await one.tick();
+  expect(writtenInto(one)).toEqual(['bank/bank-tls', 'bank/bank-tls']);
+  expect(await served(one, 'one', 'copy', 'evil')).toMatchObject({ version: '1' });
+  expect((await certificateFor(one, 'bank.a.test')).record.askers).toEqual([
+    { cluster: 'one', namespace: 'bank' },
+  ]);
+});
+
+test('what the configuration names for a Secret is renewed in it while it waits for more', async () => {
+  const state = mkdtempSync(join(tmpdir(), 'certherd-'));
+  onTestFinished(() => rmSync(state, { recursive: true }));
+  const configured = (...names: readonly string[]) => ({
+    ...{ state, trouble: PROMPT },
+    manifests: { one: [ingress('any', ['any.a.test'], 'default', NOT_OPTED_IN)] },
+    document: { certificates: [{ cluster: 'one', namespace: 'web', secret: 'default', names }] },
+  });
+  const before = await running(configured('*.a.test'));
+  await before.tick();
+  const { certificate } = await served(before, 'one', 'default');
+  expect(certificate).toBe((await certificateFor(before, '*.a.test')).id);
+  await before.stop();
+
+  const after = await running(configured('*.a.test', '*.new.a.test'));
+  after.system.services.dns.addRecords([
+    { name: '_acme-challenge.new.a.test', type: 'CNAME', rrdatas: ['lost.elsewhere.test.'] },
+  ]);
+  after.clock.advance(63 * DAY_MS);
+  await after.tick();
+  await after.tick();
+  expect(await served(after, 'one', 'default')).toMatchObject({ version: '2', certificate });
 });

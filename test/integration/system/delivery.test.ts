@@ -2,7 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { AcmeProblem } from '../../../local/acme-ca/problem.ts';
 import { KubernetesFault } from '../../../local/kubernetes/kubernetes.ts';
+import { on, refusing, weather } from './faults.ts';
 import {
   add,
   certificateFor,
@@ -117,12 +119,46 @@ describe('the newest enabled version is the certificate', () => {
     expect(await planned(one)).toEqual(['shop.a.test keep fresh']);
     expect(one.system.ca?.counts().orders).toBe(1);
 
-    await add(one, one.id, 'no certificate');
-    expect(await served(one, 'one', 'shop-tls')).toEqual(secret);
+    const expired = await elsewhere(
+      ['shop.a.test'],
+      new Date(one.clock.now().getTime() - 90 * DAY_MS),
+    );
+    for (const worse of [expired.pem, 'no certificate']) {
+      await add(one, one.id, worse);
+      expect(await served(one, 'one', 'shop-tls')).toEqual(secret);
+    }
+    expect(one.log.map(({ reason }) => reason)).toContainEqual(
+      expect.stringMatching(/^version 3 of certificate \S+ is good until .* only; disable it/),
+    );
     expect(await current(one, one.id)).toBe('2');
     one.clock.advance(63 * DAY_MS);
     await one.tick();
-    expect(await served(one, 'one', 'shop-tls')).toMatchObject({ version: '4' });
+    expect(await served(one, 'one', 'shop-tls')).toMatchObject({ version: '5' });
+  });
+
+  test('a version that a person adds ends the failure of what could not be issued', async () => {
+    const sky = weather();
+    const one = await running({
+      trouble: sky.trouble,
+      manifests: { one: [ingress('shop', ['shop.a.test'], 'shop-tls')] },
+    });
+    sky.set(
+      'ca',
+      on(
+        /new-order/,
+        refusing(() => new AcmeProblem('rejectedIdentifier', 'no')),
+      ),
+    );
+    await one.tick();
+    const { id, record } = await certificateFor(one, 'shop.a.test');
+    expect(record.failure).toMatchObject({ code: 'ca-rejected' });
+    await add(one, id, (await elsewhere(['shop.a.test'], one.clock.now())).pem);
+    expect((await certificateFor(one, 'shop.a.test')).record).toMatchObject({
+      ...{ failure: undefined, delivered: { version: 1 } },
+    });
+    one.clock.advance(DAY_MS);
+    await one.tick();
+    expect(await planned(one)).toEqual(['shop.a.test keep fresh']);
   });
 
   test('of more versions than are kept, the oldest are destroyed after delivery', async () => {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { syncDependencies } from '../../../functions/dependencies.ts';
 import { sync } from '../../../shared/jobs/sync.ts';
-import { certificateFor, planned, served } from './hands.ts';
+import { certificateFor, planned, secretManager, served } from './hands.ts';
 import { SILENT } from './mortal.ts';
 import { ingress, type Running, running } from './running.ts';
 import { leaks, readableVersions, txtSets } from './traces.ts';
@@ -104,6 +104,32 @@ test('a sync that stalls before its write does not put the older version over th
   const { record } = await certificateFor(one, HOST);
   expect(record.issued?.version).toBe(2);
   expect(await served(one, 'one', 'shop')).toMatchObject({ serial: record.issued?.serial });
+});
+
+test('a sync that stalls before it records leaves the newer version recorded, and one that is told again writes nothing', async () => {
+  const one = await running({ haste: 10, manifests: { one: [ingress('shop', [HOST], 'shop')] } });
+  await one.tick();
+  const { id } = await certificateFor(one, HOST);
+  const { ports, settings } = syncDependencies(one.system.configOf('sync'), { log: SILENT });
+  const stalled = await ports();
+  const atRecord = Promise.withResolvers<void>();
+  const goOn = Promise.withResolvers<void>();
+  const update: typeof stalled.records.update = async (...args) => {
+    atRecord.resolve();
+    await goOn.promise;
+    return stalled.records.update(...args);
+  };
+  const message = { certificate: id, reason: 'repair', targets: [] };
+  const late = sync(message, { ...stalled, records: { ...stalled.records, update } }, settings);
+  await atRecord.promise;
+  one.clock.advance(63 * DAY_MS);
+  await one.tick();
+  const before = await secretManager(one, 'GET', `/certherd-cert-${id}`);
+  expect(before).toMatchObject({ versionAliases: { current: '2' } });
+  goOn.resolve();
+  expect(await late).toMatchObject({ state: 'nothing' });
+  expect(await sync(message, stalled, settings)).toMatchObject({ state: 'delivered', version: 2 });
+  expect(await secretManager(one, 'GET', `/certherd-cert-${id}`)).toEqual(before);
 });
 
 test('a clock that was set back a day orders nothing, and one that jumps past the end of life renews at once', async () => {

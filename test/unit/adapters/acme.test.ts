@@ -375,7 +375,6 @@ describe('an authorization', () => {
     said = { 'POST /authz/1': { body: authorization({ wildcard: true }) } };
     expect(await authority().authorization(at('/authz/1'))).toMatchObject({
       name: 'a.test',
-      wildcard: true,
       challenge: { url: 'http://a.test/c', value: expect.stringMatching(/^[\w-]{43}$/) },
       problem: undefined,
     });

@@ -22,14 +22,18 @@ describe('who owns the pair', () => {
   test.for<[string, ReturnType<typeof owning>[], string[]]>([
     ['whoever wrote the certificate', [owning('kubectl', { 'f:tls.crt': {} })], ['kubectl']],
     ['whoever wrote the key', [owning('kubectl', { '.': {}, 'f:tls.key': {} })], ['kubectl']],
-    ['whoever wrote all data', [owning('kubectl', {})], ['kubectl']],
+    ['nobody who has the map without its keys', [owning('kubectl', {})], []],
     ['not us', [owning('certherd', { 'f:tls.crt': {} })], []],
     ['not who wrote other data', [owning('kubectl', { '.': {}, 'f:ca.crt': {} })], []],
     ['not who wrote a label', [owning('kubectl', undefined)], []],
     ['somebody without a name', [owning(undefined, { 'f:tls.key': {} })], ['an unnamed manager']],
     [
       'each once, in order',
-      [owning('b', { 'f:tls.crt': {} }), owning('a', {}), owning('b', { 'f:tls.key': {} })],
+      [
+        owning('b', { 'f:tls.crt': {} }),
+        owning('a', { 'f:tls.key': {} }),
+        owning('b', { 'f:tls.key': {} }),
+      ],
       ['a', 'b'],
     ],
   ])('%s', ([, managedFields, expected]) => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type PushedMessage, parseSyncMessage } from '../../../shared/adapters/sync-message.ts';
+import { type PushedMessage, parseSyncMessage } from '../../functions/sync-message.ts';
 
 const ID = 'a-test-0123456789abcdef';
 const SECRET = `projects/123456789012/secrets/herd-cert-${ID}`;

@@ -13,10 +13,10 @@ import {
   type Place,
   refusing,
   weather,
-} from './faults.ts';
-import { certificateFor, planned, removeSecret, served } from './hands.ts';
-import { ingress, type Running, started } from './running.ts';
-import { changeTxt, forget, keysOf, leaks, txtSets } from './traces.ts';
+} from '../../integration/system/faults.ts';
+import { certificateFor, planned, removeSecret, served } from '../../integration/system/hands.ts';
+import { ingress, type Running, started } from '../../integration/system/running.ts';
+import { changeTxt, forget, keysOf, leaks, txtSets } from '../../integration/system/traces.ts';
 
 const MINUTE_MS = 60_000;
 const folder = mkdtempSync(join(tmpdir(), 'certherd-bad-days-'));
@@ -79,6 +79,8 @@ type BadDay = Readonly<{
   fault: Fault;
   code: string;
   says: RegExp;
+  /** WARNING unless waiting does not help. */
+  severity?: 'ERROR';
   /** What it costs, once it is over. */
   orders?: number;
 }>;
@@ -157,7 +159,7 @@ const BAD_DAYS: readonly BadDay[] = [
 describe('a bad day is recorded in one sentence, touches no other certificate, and ends well at the stated time', () => {
   test.each(BAD_DAYS.map((day, index) => ({ ...day, name: `day${index}` })))(
     '$what',
-    async ({ name, place, fault, code, says }) => {
+    async ({ name, place, fault, code, says, severity = 'WARNING' }) => {
       const host = `${name}.a.test`;
       const before = orders();
       await removeSecret(one, 'one', 'calm');
@@ -174,7 +176,7 @@ describe('a bad day is recorded in one sentence, touches no other certificate, a
       expect(await planned(one)).toContainEqual(`${host} wait backing-off`);
       expect(one.log).toContainEqual(
         expect.objectContaining({
-          ...{ message: 'certificate failed', severity: 'WARNING', code },
+          ...{ message: 'certificate failed', severity, code },
           explanation: failure?.message,
         }),
       );

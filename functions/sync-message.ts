@@ -1,4 +1,5 @@
-import type { Target } from '../domain/record.ts';
+import type { Target } from '../shared/domain/record.ts';
+import type { SyncMessage } from '../shared/jobs/sync.ts';
 
 /** A Pub/Sub message as a push delivers it: `data` is base64. */
 export type PushedMessage = Readonly<{
@@ -6,15 +7,8 @@ export type PushedMessage = Readonly<{
   data?: string | undefined;
 }>;
 
-/** What sync is to do. `version` is what the message is about; it is a hint, never what is to be written. */
-export type SyncMessage = Readonly<{
-  certificate: string;
-  reason: string;
-  targets: readonly Target[];
-  version?: number;
-}>;
-
-export const REPAIR = 'CERTHERD_REPAIR';
+// As the adapter of Pub/Sub publishes it.
+const REPAIR = 'CERTHERD_REPAIR';
 
 const REASONS: ReadonlyMap<string | undefined, string> = new Map([
   ['SECRET_VERSION_ADD', 'version-added'],

@@ -1,0 +1,318 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { issueDependencies } from '../../../functions/dependencies.ts';
+import { AcmeProblem } from '../../../local/acme-ca/problem.ts';
+import { certificateId } from '../../../shared/domain/certificate.ts';
+import { newRecord } from '../../../shared/domain/record.ts';
+import { type IssueReason, type IssueTask, issueTask } from '../../../shared/domain/task.ts';
+import { CertificateError } from '../../../shared/errors.ts';
+import { type IssueOutcome, issue } from '../../../shared/jobs/issue.ts';
+import type { CertificateAuthority, Order } from '../../../shared/ports.ts';
+import { on, refusing, weather } from './faults.ts';
+import { certificateFor, planned, removeIngress, served } from './hands.ts';
+import { SILENT } from './mortal.ts';
+import { ingress, type Running, started } from './running.ts';
+import { txtSets } from './traces.ts';
+
+const MINUTE_MS = 60_000;
+const DAY_MS = 1440 * MINUTE_MS;
+const ASKERS = [{ cluster: 'one', namespace: 'web' }];
+const sky = weather();
+let one: Running;
+
+beforeAll(async () => {
+  one = await started({ trouble: sky.trouble, haste: 10, zones: ['a.test', 'b.test'] });
+});
+afterEach(() => sky.clear());
+afterAll(() => one.stop());
+
+const orders = () => one.system.ca?.counts().orders ?? 0;
+const recordOf = async (host: string) => (await certificateFor(one, host)).record;
+
+async function ask(name: string, host = `${name}.a.test`): Promise<void> {
+  await one.apply('one', ingress(name, [host], name));
+  await one.tick();
+}
+
+describe('what nothing asks for any more', () => {
+  test('is not tried again after a failure, however long the CA refused it', async () => {
+    const before = orders();
+    const rejected = () => new AcmeProblem('rejectedIdentifier', 'No');
+    sky.set('ca', on(/new-order/, refusing(rejected)));
+    await ask('deleted');
+    await removeIngress(one, 'one', 'deleted');
+    await one.tick();
+    sky.clear();
+    one.clock.advance(DAY_MS);
+    await one.settle();
+    const { askers, issued, failure } = await recordOf('deleted.a.test');
+    expect({ askers, issued, count: failure?.count }).toEqual({ askers: [], count: 1 });
+    expect(orders()).toBe(before);
+  });
+});
+
+test('a CA that asks for a second each time it is down is asked after a minute', async () => {
+  const busy = { status: 503, headers: { 'retry-after': '1' } };
+  sky.set(
+    'ca',
+    on(
+      /new-order/,
+      refusing(() => new AcmeProblem('serverInternal', 'No', busy)),
+    ),
+  );
+  const start = one.clock.now().getTime();
+  await ask('second');
+  const { failure } = await recordOf('second.a.test');
+  expect(failure?.code).toBe('ca-unavailable');
+  expect((failure?.retryAt.getTime() ?? 0) - start).toBeGreaterThanOrEqual(MINUTE_MS);
+});
+
+describe('a wildcard CNAME', () => {
+  const alias = (name: string, target: string) =>
+    one.system.services.dns.addRecords([
+      { name: `${name}.`, type: 'CNAME', rrdatas: [`${target}.`] },
+    ]);
+
+  test.each([
+    { name: 'lb', target: 'lb.b.test', what: 'into a zone of ours' },
+    { name: 'stranger', target: 'lb.example', what: 'to a stranger' },
+    { name: 'loop', target: 'x.loop.a.test', what: 'to itself' },
+  ])('$what does not stand in the way', async ({ name, target }) => {
+    alias(`*.${name}.a.test`, target);
+    await ask(name, `shop.${name}.a.test`);
+    const { issued } = await recordOf(`shop.${name}.a.test`);
+    expect(await served(one, 'one', name)).toMatchObject({ version: '1', serial: issued?.serial });
+    expect(await txtSets(one, 'a.test')).toEqual([]);
+  });
+
+  test('is told from a CNAME of the very same target, which costs no order', async () => {
+    const before = orders();
+    alias('*.both.a.test', 'both.b.test');
+    alias('_acme-challenge.shop.both.a.test', 'both.b.test');
+    await ask('both', 'shop.both.a.test');
+    expect((await recordOf('shop.both.a.test')).failure).toMatchObject({
+      code: 'dns-name-blocked',
+      message: expect.stringMatching(/leads to both\.b\.test/),
+    });
+    expect(orders()).toBe(before);
+  });
+});
+
+/** How a CA differs from the embedded one; `pass` lets virtual time pass. */
+type Difference = (
+  ca: CertificateAuthority,
+  time: Readonly<{ now: () => number; pass: (ms: number) => void }>,
+) => CertificateAuthority;
+
+/** A worker in virtual time before a CA that differs; what it enqueues is run by hand. */
+async function worker(differs: Difference, names: readonly string[]) {
+  let now = one.clock.now().getTime();
+  const pass = (ms: number) => {
+    now += ms;
+  };
+  const time = { now: () => new Date(now), sleep: async (ms: number) => pass(ms) };
+  const surroundings = { log: SILENT, time };
+  const { ports, settings } = issueDependencies(one.system.configOf('issue'), surroundings);
+  const shared = await ports();
+  const queued: { task: IssueTask; at: Date | undefined }[] = [];
+  const all = {
+    ...shared,
+    queue: {
+      enqueue: async (_: string, task: IssueTask, at: Date | undefined) => {
+        queued.push({ task, at });
+        return 'enqueued' as const;
+      },
+    },
+    authorities: (issuer: string) => differs(shared.authorities(issuer), { now: () => now, pass }),
+  };
+  const identity = { names, issuer: 'test', keyType: 'ec-p256' } as const;
+  const id = certificateId(identity);
+  const asked = { askers: ASKERS, manual: undefined };
+  const { record: first } = await shared.records.create(id, newRecord(identity, asked));
+  let holders = 0;
+  const run = (task: IssueTask): Promise<IssueOutcome> => {
+    holders += 1;
+    return issue(task, `worker-${holders}`, all, settings);
+  };
+  return {
+    now: () => now,
+    queued,
+    run,
+    taskOf: (reason: IssueReason, record = first) => issueTask(id, identity, reason, record),
+    record: async () => {
+      const stored = await shared.records.read(id);
+      if (!stored) throw new Error('its record is gone');
+      return stored.record;
+    },
+    forget: () => shared.records.update(id, (record) => ({ ...record, askers: [] })),
+    key: () => shared.vault.read(`certherd-pending-${id}`),
+    /** Runs what was enqueued last, at its time. */
+    next: async () => {
+      const last = queued.at(-1);
+      if (!last) throw new Error('nothing is enqueued');
+      now = Math.max(now, last.at?.getTime() ?? 0);
+      return run(last.task);
+    },
+  };
+}
+
+/** A CA that never ends its work on an order while `isStuck` says so. */
+const stuck = (isStuck: () => boolean): Difference => {
+  const seen = (order: Order): Order =>
+    isStuck() && order.status === 'valid' ? { ...order, status: 'processing' } : order;
+  return (ca) => ({
+    ...ca,
+    finalize: async (order, csr) => seen(await ca.finalize(order, csr)),
+    order: async (url) => {
+      const order = await ca.order(url);
+      return order && seen(order);
+    },
+  });
+};
+
+/** Every request takes that long; those that are sent at once take no longer than one. */
+const slow =
+  (ms: number): Difference =>
+  (ca, { now, pass }) => {
+    const slowly =
+      <A extends readonly unknown[], R>(call: (...args: A) => Promise<R>) =>
+      async (...args: A) => {
+        const end = now() + ms;
+        const reply = await call(...args);
+        pass(Math.max(0, end - now()));
+        return reply;
+      };
+    return {
+      newOrder: slowly(ca.newOrder),
+      order: slowly(ca.order),
+      authorization: slowly(ca.authorization),
+      respond: slowly(ca.respond),
+      finalize: slowly(ca.finalize),
+      certificate: slowly(ca.certificate),
+    };
+  };
+
+test('an order that the CA leaves in "processing" is a failure after a quarter of an hour, and is kept', async () => {
+  let isStuck = true;
+  const it = await worker(
+    stuck(() => isStuck),
+    ['stuck.a.test'],
+  );
+  const before = orders();
+  let outcome = await it.run(it.taskOf('missing'));
+  for (let count = 0; outcome.state === 'unfinished' && count < 20; count += 1)
+    outcome = await it.next();
+  expect(outcome).toMatchObject({ state: 'failed', code: 'ca-unavailable', count: 1 });
+  const { order, failure } = await it.record();
+  expect(failure?.message).toBe(
+    `the CA has left order ${order?.url} in "processing" since ${order?.at?.toISOString()}; it is asked again, and its status page may say more`,
+  );
+  expect((await it.next()).state).toBe('failed');
+  isStuck = false;
+  expect((await it.next()).state).toBe('issued');
+  expect(orders() - before).toBe(1);
+});
+
+test('a large certificate of a slow CA is issued in several attempts by one order', async () => {
+  const names = Array.from({ length: 40 }, (_, n) => `large${n}.a.test`).sort();
+  const it = await worker(slow(10_000), names);
+  const before = orders();
+  const states = [(await it.run(it.taskOf('missing'))).state];
+  while (states.at(-1) === 'unfinished' && states.length < 6) states.push((await it.next()).state);
+  expect(states).toEqual(['unfinished', 'unfinished', 'issued']);
+  expect(orders() - before).toBe(1);
+});
+
+test('what made a large order invalid is not looked for beyond the end of the attempt', async () => {
+  const names = Array.from({ length: 20 }, (_, n) => `invalid${n}.a.test`).sort();
+  const start = one.clock.now().getTime();
+  let end = 0;
+  const it = await worker((ca, time) => {
+    const invalid = async (url: string) => {
+      end = time.now();
+      const order = await ca.order(url);
+      return order && { ...order, status: 'invalid' as const };
+    };
+    return slow(10_000)({ ...ca, order: invalid }, time);
+  }, names);
+  expect(await it.run(it.taskOf('missing'))).toMatchObject({
+    state: 'failed',
+    code: 'ca-rejected',
+  });
+  expect(end - start).toBeLessThan(90_000);
+  expect(it.now() - start).toBeLessThan(110_000);
+});
+
+test('a renewal by hand of what nothing asks for is tried once, and stays a wish while it is unfinished', async () => {
+  let isDown = false;
+  const difference: Difference = (ca, time) => ({
+    ...stuck(() => true)(ca, time),
+    newOrder: (names) => {
+      if (isDown) throw new CertificateError('ca-unavailable', 'it is down');
+      return ca.newOrder(names);
+    },
+  });
+  const it = await worker(difference, ['wish.a.test']);
+  await it.forget();
+  expect((await it.run(it.taskOf('manual'))).state).toBe('unfinished');
+  expect(it.queued.at(-1)?.task.reason).toBe('manual');
+  await it.run(it.taskOf('clean-up', await it.record()));
+  isDown = true;
+  expect((await it.next()).state).toBe('failed');
+  expect(await it.next()).toMatchObject({ reason: 'nothing asks for it any more' });
+});
+
+test('a lease that is over ends an attempt, and the next one goes on', async () => {
+  let isSlow = true;
+  const it = await worker(
+    (ca, { pass }) => ({
+      ...ca,
+      newOrder: async (names) => {
+        const order = await ca.newOrder(names);
+        if (isSlow) pass(130_000);
+        return order;
+      },
+    }),
+    ['lease.a.test'],
+  );
+  expect((await it.run(it.taskOf('missing'))).state).toBe('unfinished');
+  isSlow = false;
+  expect((await it.next()).state).toBe('issued');
+});
+
+describe('a clean-up', () => {
+  test('that comes late leaves a live order and its key alone', async () => {
+    let isStuck = true;
+    const it = await worker(
+      stuck(() => isStuck),
+      ['late.a.test'],
+    );
+    const before = orders();
+    const late = it.taskOf('clean-up');
+    expect((await it.run(it.taskOf('missing'))).state).toBe('unfinished');
+    const record = await it.record();
+    const ofAnother = { ...late, order: 'https://ca.test/order/other' };
+    for (const task of [late, ofAnother, it.taskOf('clean-up', record)])
+      expect(await it.run(task)).toMatchObject({ state: 'kept', reason: 'an order is under way' });
+    expect((await it.record()).order).toEqual(record.order);
+    expect(await it.key()).toBeDefined();
+    isStuck = false;
+    expect((await it.next()).state).toBe('issued');
+    expect(orders() - before).toBe(1);
+  });
+
+  test('gives up the order that nothing wants, and no other', async () => {
+    const it = await worker(
+      stuck(() => true),
+      ['unwanted.a.test'],
+    );
+    await it.run(it.taskOf('missing'));
+    const { record } = await it.forget();
+    expect(await it.run({ ...it.taskOf('clean-up', record), order: 'other' })).toMatchObject({
+      reason: 'an order is under way',
+    });
+    expect(await it.run(it.taskOf('clean-up', record))).toMatchObject({ state: 'kept' });
+    expect(await it.record()).toMatchObject({ order: undefined, challenges: [] });
+    expect(await it.key()).toBeUndefined();
+    expect(await planned(one)).toContain('unwanted.a.test keep not-wanted');
+  });
+});

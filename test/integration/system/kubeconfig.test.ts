@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest';
+import { served } from './hands.ts';
+import { ingress, running } from './running.ts';
+import { add } from './traces.ts';
+
+// The CA says that it is done at once, so that nobody waits.
+const PROMPT = { acme: { retryAfterSeconds: { authorization: 0, order: 0 } } };
+
+test('a kubeconfig that is renewed is used within minutes, by instances that run already', async () => {
+  const manifests = { one: [ingress('shop', ['shop.a.test'], 'shop-tls')] };
+  const one = await running({ trouble: PROMPT, manifests });
+  const kubeconfig = one.system.clusters[0]?.kubeconfig;
+  if (!kubeconfig) expect.unreachable('an embedded cluster has a kubeconfig');
+  const expired = JSON.parse(kubeconfig.text);
+  expired.users[0].user.token = 'expired';
+  await add(one, kubeconfig.secret, JSON.stringify(expired));
+  await one.tick();
+  const unreadable = () => one.log.filter(({ message }) => message === 'cluster unreadable').length;
+  expect(unreadable()).toBe(1);
+
+  await add(one, kubeconfig.secret, kubeconfig.text);
+  one.clock.advance(5 * 60_000);
+  await one.tick();
+  expect(unreadable()).toBe(1);
+  expect(await served(one, 'one', 'shop-tls')).toMatchObject({ version: '1' });
+});
