@@ -19,7 +19,7 @@ export type Circumstances = Readonly<{
   manifests?: Readonly<Record<string, readonly KubernetesObject[]>>;
   trouble?: Trouble;
   state?: string;
-  /** By how much the pauses of the jobs are shortened; default 1. */
+  /** By how much the pauses of the jobs are shortened; default 5. */
   haste?: number;
   /** A file for every call to the stand-ins. */
   record?: string;
@@ -67,7 +67,7 @@ export async function running(circumstances: Circumstances = {}): Promise<Runnin
 export async function started(circumstances: Circumstances = {}): Promise<Running> {
   const {
     document = {},
-    haste = 1,
+    haste = 5,
     zones = ['a.test'],
     manifests = {},
     trouble,

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import { syncDependencies } from '../../../functions/dependencies.ts';
 import { sync } from '../../../shared/jobs/sync.ts';
-import { certificateFor, planned, secretManager, served } from './hands.ts';
-import { SILENT } from './mortal.ts';
-import { ingress, type Running, running } from './running.ts';
-import { leaks, readableVersions, txtSets } from './traces.ts';
+import { certificateFor, planned, secretManager, served } from '../../integration/system/hands.ts';
+import { SILENT } from '../../integration/system/mortal.ts';
+import { ingress, type Running, running } from '../../integration/system/running.ts';
+import { leaks, readableVersions, txtSets } from '../../integration/system/traces.ts';
 
 const DAY_MS = 86_400_000;
 const HOST = 'shop.a.test';
