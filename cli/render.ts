@@ -3,10 +3,10 @@ import { type Cell, type Column, type Mood, painted, type Screen, table } from '
 
 const MOST_NAMES = 3;
 
-/** Some names in one text; what is beyond the third is counted. */
+/** Some names, a line each; what is beyond the third is counted. */
 export function listed(names: readonly string[]): string {
   const more = names.length - MOST_NAMES;
-  return [...names.slice(0, MOST_NAMES), ...(more > 0 ? [`and ${more} more`] : [])].join(' ');
+  return [...names.slice(0, MOST_NAMES), ...(more > 0 ? [`and ${more} more`] : [])].join('\n');
 }
 
 const MOODS: Readonly<Record<string, Mood>> = { issued: 'good', failed: 'bad' };

@@ -4,37 +4,21 @@ import { on, refusing, weather } from './faults.ts';
 import {
   add,
   certificateFor,
+  delivered,
   elsewhere,
   makeSecret,
   patchSecret,
   planned,
   removeSecret,
+  hasty as running,
   secretManager,
   served,
   turn,
   unheard,
 } from './hands.ts';
-import { type Circumstances, ingress, type Running, running as started } from './running.ts';
+import { ingress, type Running } from './running.ts';
 
 const DAY_MS = 86_400_000;
-
-/** The CA says that it is done at once, so that nobody waits. */
-const running = ({ trouble, ...rest }: Circumstances) =>
-  started({
-    ...rest,
-    trouble: { acme: { retryAfterSeconds: { authorization: 0, order: 0 } }, ...trouble },
-  });
-
-/** A system whose one Ingress has its certificate, twice renewed. */
-async function delivered(versions = 1): Promise<Running & Readonly<{ id: string }>> {
-  const one = await running({ manifests: { one: [ingress('shop', ['shop.a.test'], 'shop-tls')] } });
-  for (let version = 1; version <= versions; version += 1) {
-    if (version > 1) one.clock.advance(63 * DAY_MS);
-    await one.tick();
-  }
-  const { id } = await certificateFor(one, 'shop.a.test');
-  return { ...one, id };
-}
 
 describe('a Secret that is no longer what was written', () => {
   test('drift of any kind is repaired at the next tick, in place, without an order', async () => {

@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { accountsOf } from '../../../local/accounts.ts';
 import type { KubernetesObject } from '../../../local/kubernetes/object.ts';
 import { testAuthority } from '../../contract/test-authority.ts';
-import type { Running } from './running.ts';
+import { type Circumstances, ingress, type Running, running } from './running.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -158,3 +158,21 @@ const textOf = (secret: KubernetesObject | undefined, field: string) =>
 /** The plan in short: names, action and reason. */
 export const planned = async (one: Running) =>
   (await one.plan()).map(({ names, action, reason }) => `${names.join()} ${action} ${reason}`);
+
+/** The CA says that it is done at once, so that nobody waits. */
+export const hasty = ({ trouble, ...rest }: Circumstances) =>
+  running({
+    ...rest,
+    trouble: { acme: { retryAfterSeconds: { authorization: 0, order: 0 } }, ...trouble },
+  });
+
+/** A system whose one Ingress has its certificate, twice renewed. */
+export async function delivered(versions = 1): Promise<Running & Readonly<{ id: string }>> {
+  const one = await hasty({ manifests: { one: [ingress('shop', ['shop.a.test'], 'shop-tls')] } });
+  for (let version = 1; version <= versions; version += 1) {
+    if (version > 1) one.clock.advance(63 * DAY_MS);
+    await one.tick();
+  }
+  const { id } = await certificateFor(one, 'shop.a.test');
+  return { ...one, id };
+}

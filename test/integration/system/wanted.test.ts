@@ -3,28 +3,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { KubernetesFault } from '../../../local/kubernetes/kubernetes.ts';
-import { certificateFor, planned, removeIngress, served } from './hands.ts';
-import { type Circumstances, ingress, type Running, running as started } from './running.ts';
+import {
+  certificateFor,
+  delivered,
+  planned,
+  removeIngress,
+  hasty as running,
+  served,
+} from './hands.ts';
+import { ingress } from './running.ts';
 
 const DAY_MS = 86_400_000;
-
-/** The CA says that it is done at once, so that nobody waits. */
-const running = ({ trouble, ...rest }: Circumstances) =>
-  started({
-    ...rest,
-    trouble: { acme: { retryAfterSeconds: { authorization: 0, order: 0 } }, ...trouble },
-  });
-
-/** A system whose one Ingress has its certificate, twice renewed. */
-async function delivered(versions = 1): Promise<Running & Readonly<{ id: string }>> {
-  const one = await running({ manifests: { one: [ingress('shop', ['shop.a.test'], 'shop-tls')] } });
-  for (let version = 1; version <= versions; version += 1) {
-    if (version > 1) one.clock.advance(63 * DAY_MS);
-    await one.tick();
-  }
-  const { id } = await certificateFor(one, 'shop.a.test');
-  return { ...one, id };
-}
 
 describe('what is wanted', () => {
   test('what a Secret still serves is renewed while its successor cannot be proven, and no longer when that is delivered', async () => {
