@@ -112,6 +112,7 @@ const written = (name: string, secrets: readonly string[], state = 'written') =>
     namespace: name === 'prod' ? 'shop' : 'edge',
     secret,
     state,
+    reason: state === 'refused' ? expect.stringContaining('belongs to') : null,
   }));
 
 describe.for<[string, number, number]>([

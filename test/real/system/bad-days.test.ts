@@ -115,6 +115,8 @@ const BAD_DAYS: readonly BadDay[] = [
     place: 'ca',
     fault: on(/new-order/, problem('rejectedIdentifier', 'It is on our list')),
     code: 'ca-rejected',
+    // Waiting does not help: a person is called.
+    severity: 'ERROR',
     says: /the order for .* at the CA test .* was refused: rejectedIdentifier: It is on our list/,
   },
   {
