@@ -27,7 +27,7 @@ const READ_KUBECONFIGS: readonly Right[] = [
 const ENQUEUE: readonly Right[] = [['POST', new RegExp(`${queues.source}/tasks$`)]];
 const READ_ZONES: readonly Right[] = [['GET', /^\/dns\/v1\/projects\/[^/]+\/managedZones/]];
 
-/** What each function may do, and nothing else: the table of `docs/decisions` and of the deployment, enforced by the stand-ins. */
+/** What each function may do, and nothing else, enforced by the stand-ins: the deployment is to grant exactly this. */
 const RIGHTS: Readonly<Partial<Record<Role, readonly Right[]>>> = {
   reconcile: [
     ...WRITE_RECORDS,
