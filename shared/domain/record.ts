@@ -74,7 +74,6 @@ export type StoredRecord = Readonly<{
 export type VersionState = Readonly<{
   number: number;
   state: 'enabled' | 'disabled' | 'destroyed';
-  createdAt: Date;
 }>;
 
 const LONGEST_NAMES = 2048;

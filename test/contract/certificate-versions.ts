@@ -53,14 +53,11 @@ export function certificateVersionsContract(create: () => VersionPorts): void {
   test('versions are numbered from one and listed newest first', async () => {
     const { versions } = await withVersions('listed', 3);
     const listed = await versions.list('listed');
-    expect(listed.map(({ number, state }) => [number, state])).toEqual([
-      [3, 'enabled'],
-      [2, 'enabled'],
-      [1, 'enabled'],
+    expect(listed).toEqual([
+      { number: 3, state: 'enabled' },
+      { number: 2, state: 'enabled' },
+      { number: 1, state: 'enabled' },
     ]);
-    expect(
-      listed.every(({ createdAt }) => Math.abs(Date.now() - createdAt.getTime()) < 60_000),
-    ).toBe(true);
   });
 
   test('each version is read back as it was added', async () => {

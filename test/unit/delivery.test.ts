@@ -108,7 +108,6 @@ test.for<[string, readonly VersionState['state'][], number, readonly number[]]>(
   const versions = states.map((state, index) => ({
     number: states.length - index,
     state,
-    createdAt: day(0),
   }));
   expect(versionsToDestroy(versions, states.length, keep)).toEqual(expected);
 });

@@ -34,10 +34,7 @@ const recorded = (
 ): Partial<Facts> => ({ inventory: [stored(differs, of)] });
 const versions = (...states: readonly VersionState['state'][]): Partial<Facts> => ({
   versions: new Map([
-    [
-      id,
-      states.map((state, index) => ({ number: states.length - index, state, createdAt: day(0) })),
-    ],
+    [id, states.map((state, index) => ({ number: states.length - index, state }))],
   ]),
 });
 

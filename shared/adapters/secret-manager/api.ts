@@ -1,23 +1,22 @@
 import type { SecretManagerServiceClient } from '@google-cloud/secret-manager';
 import { clientOptions, type GoogleApiOptions, once } from '../google-client.ts';
+import { createRest, type Rest } from '../google-rest.ts';
 
 /** What is used of the library. */
 type SecretManagerClient = Pick<
   SecretManagerServiceClient,
-  | 'listSecrets'
   | 'getSecret'
   | 'createSecret'
   | 'updateSecret'
-  | 'listSecretVersions'
   | 'getSecretVersion'
   | 'addSecretVersion'
-  | 'accessSecretVersion'
   | 'destroySecretVersion'
 >;
 
-/** One client for everything of a process: making it takes a tenth of a second, so it is made at the first call. */
+/** Lists and payloads come by plain REST; one client for all the rest: making it takes a tenth of a second, so it is made at the first call. */
 export type SecretManagerApi = Readonly<{
   project: string;
+  rest: Rest;
   client(): Promise<SecretManagerClient>;
 }>;
 
@@ -27,6 +26,7 @@ export const createSecretManagerApi = (
   options: GoogleApiOptions,
 ): SecretManagerApi => ({
   project,
+  rest: createRest(options, 'secretmanager.googleapis.com'),
   client: once(async () => {
     // The package's own entry also loads the beta client, which costs 60 ms.
     const { SecretManagerServiceClient } = await import(

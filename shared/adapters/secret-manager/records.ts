@@ -17,11 +17,15 @@ import {
 import { certificateSecret, type SecretsOptions, storeAttempt } from './api.ts';
 
 type Secret = protos.google.cloud.secretmanager.v1.ISecret;
-type SecretsPage = protos.google.cloud.secretmanager.v1.IListSecretsRequest;
+/** https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets/list */
+type SecretsPage = Readonly<{
+  secrets?: readonly (Pick<Secret, 'name' | 'etag' | 'annotations'> &
+    Readonly<{ createTime?: string }>)[];
+}>;
 type Annotations = Readonly<Record<string, string>>;
 
 const LABEL = 'certherd-certificate';
-const PAGE = 1000;
+const PAGE = '1000';
 const UPDATE_WITHIN_MS = 20_000;
 const UPDATE_TRIES = 20;
 
@@ -47,35 +51,26 @@ async function list(
   onInvalid: (id: string, problem: string) => void,
 ): Promise<readonly StoredRecord[]> {
   const { api, installation } = options;
-  const parent = `projects/${api.project}`;
+  const project = `projects/${api.project}`;
   const attempt = storeAttempt('list the secrets of', 'secrets.list', api.project);
-  const client = await api.client();
-  const records: StoredRecord[] = [];
-  let pageToken: string | undefined = '';
-  while (pageToken !== undefined) {
-    const request: SecretsPage = {
-      parent,
-      filter: `labels.${LABEL}=${installation}`,
-      pageSize: PAGE,
-      pageToken,
-    };
-    const [secrets, next] = await attempted(`project ${api.project}`, attempt, () =>
-      client.listSecrets(request, { ...REPEATABLE, autoPaginate: false }),
-    );
-    for (const secret of secrets) {
-      const parsed = parsedSecret(options, secret);
-      if ('record' in parsed) records.push(parsed);
-      else onInvalid(parsed.id, parsed.problem);
-    }
-    pageToken = next?.pageToken || undefined;
-  }
-  return records;
+  const query = { filter: `labels.${LABEL}=${installation}`, pageSize: PAGE };
+  return attempted(`project ${api.project}`, attempt, async () => {
+    const records: StoredRecord[] = [];
+    for await (const { secrets } of api.rest.pages<SecretsPage>(`v1/${project}/secrets`, query))
+      for (const { createTime, ...secret } of secrets ?? []) {
+        const parsed = parsedSecret(options, secret, new Date(createTime ?? 0));
+        if ('record' in parsed) records.push(parsed);
+        else onInvalid(parsed.id, parsed.problem);
+      }
+    return records;
+  });
 }
 
 /** Small on purpose: ten thousand of these are held at once, and the secret they come from is not. */
 function parsedSecret(
   { installation }: CertificateRecordsOptions,
-  secret: Secret,
+  secret: Pick<Secret, 'name' | 'etag' | 'annotations'>,
+  createdAt: Date,
 ): StoredRecord | Readonly<{ id: string; problem: string }> {
   const name = secret.name?.split('/').at(-1) ?? '';
   const prefix = `${installation}-cert-`;
@@ -86,14 +81,14 @@ function parsedSecret(
   if ('problem' in parsed) return { id, problem: parsed.problem };
   if (!isOwn(id, parsed.record))
     return { id, problem: 'holds other names, issuer or key type than its id stands for' };
-  return { id, etag: secret.etag ?? '', createdAt: timeOf(secret), record: parsed.record };
+  return { id, etag: secret.etag ?? '', createdAt, record: parsed.record };
 }
 
 const timeOf = ({ createTime }: Secret) =>
   new Date(Number(createTime?.seconds ?? 0) * 1000 + Math.floor((createTime?.nanos ?? 0) / 1e6));
 
 function understood(options: CertificateRecordsOptions, secret: Secret): StoredRecord {
-  const parsed = parsedSecret(options, secret);
+  const parsed = parsedSecret(options, secret, timeOf(secret));
   if ('record' in parsed) return parsed;
   throw new CertificateError(
     'record-invalid',

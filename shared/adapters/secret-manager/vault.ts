@@ -2,7 +2,13 @@ import type { KeyVault } from '../../ports.ts';
 import { Sensitive } from '../../sensitive.ts';
 import { absent, attempted, REPEATABLE, STATUS, statusOf, translated } from '../google-client.ts';
 import { type SecretManagerApi, type SecretsOptions, secretName, storeAttempt } from './api.ts';
-import { accessVersion, addVersion, destroyVersion, listVersions } from './versions.ts';
+import {
+  accessVersion,
+  addVersion,
+  destroyVersion,
+  listVersions,
+  type VersionsPage,
+} from './versions.ts';
 
 /** Account keys and pending keys, each in a secret of its own that no topic is told of. */
 export function createKeyVault(options: SecretsOptions): KeyVault {
@@ -16,16 +22,16 @@ export function createKeyVault(options: SecretsOptions): KeyVault {
 
 async function read(api: SecretManagerApi, secret: string): Promise<Sensitive | undefined> {
   const attempt = storeAttempt('list the versions of', 'versions.list', api.project);
-  const client = await api.client();
-  const [versions] = await attempted(secret, attempt, () =>
-    client.listSecretVersions(
-      { parent: secret, filter: 'state:ENABLED', pageSize: 1 },
-      { ...REPEATABLE, autoPaginate: false },
-    ),
-  );
-  const newest = versions[0]?.name;
+  const newest = await attempted(secret, attempt, () => newestEnabled(api, secret));
   // `latest` would be the newest version even when it is disabled.
   return newest ? new Sensitive(await accessVersion(api, newest)) : undefined;
+}
+
+async function newestEnabled({ rest }: SecretManagerApi, secret: string) {
+  const query = { filter: 'state:ENABLED', pageSize: '1' };
+  for await (const { versions } of rest.pages<VersionsPage>(`v1/${secret}/versions`, query))
+    if (versions?.[0]) return versions[0].name;
+  return undefined;
 }
 
 type Written = Readonly<{ kind: Parameters<KeyVault['write']>[1]; value: Sensitive }>;

@@ -29,10 +29,12 @@ import {
 } from './api.ts';
 import { crc32c } from './crc32c.ts';
 
-type VersionsPage = protos.google.cloud.secretmanager.v1.IListSecretVersionsRequest;
-type Version = protos.google.cloud.secretmanager.v1.ISecretVersion;
+/** https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets.versions/list */
+export type VersionsPage = Readonly<{
+  versions?: readonly Readonly<{ name: string; state?: string }>[];
+}>;
 
-const PAGE = 1000;
+const PAGE = '1000';
 const ADD_WITHIN_MS = 20_000;
 const ADD_TRIES = 12;
 
@@ -49,18 +51,16 @@ export async function listVersions(
   secret: string,
 ): Promise<readonly VersionState[]> {
   const attempt = storeAttempt('list the versions of', 'versions.list', api.project);
-  const client = await api.client();
-  const states: VersionState[] = [];
-  let pageToken: string | undefined = '';
-  while (pageToken !== undefined) {
-    const request: VersionsPage = { parent: secret, pageSize: PAGE, pageToken };
-    const [versions, next] = await attempted(secret, attempt, () =>
-      client.listSecretVersions(request, { ...REPEATABLE, autoPaginate: false }),
-    );
-    states.push(...versions.map(versionState));
-    pageToken = next?.pageToken || undefined;
-  }
-  return states;
+  return attempted(secret, attempt, async () => {
+    const states: VersionState[] = [];
+    // What is neither is of no use, which is all that anybody asks.
+    for await (const page of api.rest.pages<VersionsPage>(`v1/${secret}/versions`, {
+      pageSize: PAGE,
+    }))
+      for (const { name, state = '' } of page.versions ?? [])
+        states.push({ number: numberOf(name), state: STATES[state] ?? 'disabled' });
+    return states;
+  });
 }
 
 const STATES: Readonly<Record<string, VersionState['state']>> = {
@@ -68,13 +68,6 @@ const STATES: Readonly<Record<string, VersionState['state']>> = {
   DISABLED: 'disabled',
   DESTROYED: 'destroyed',
 };
-
-const versionState = ({ name, state, createTime }: Version): VersionState => ({
-  number: numberOf(name),
-  // What is neither is of no use, which is all that anybody asks.
-  state: STATES[String(state)] ?? 'disabled',
-  createdAt: new Date(Number(createTime?.seconds ?? 0) * 1000),
-});
 
 const numberOf = (name: string | null | undefined) => Number(name?.split('/').at(-1));
 
@@ -119,7 +112,7 @@ export async function addVersion(
   api: SecretManagerApi,
   secret: string,
   { value, calls }: Readonly<{ value: Sensitive; calls: CallOptions }>,
-): Promise<Version> {
+): Promise<protos.google.cloud.secretmanager.v1.ISecretVersion> {
   const client = await api.client();
   const data = Buffer.from(value.reveal());
   const payload = { data, dataCrc32c: crc32c(data) };
@@ -141,14 +134,16 @@ export function createCertificateReader(options: SecretsOptions): CertificateRea
   };
 }
 
+/** https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets.versions/access */
+type AccessedVersion = Readonly<{ payload?: Readonly<{ data?: string; dataCrc32c?: string }> }>;
+
 /** The payload of an enabled version as text. */
 export async function accessVersion(api: SecretManagerApi, name: string): Promise<string> {
   const attempt = storeAttempt('read', 'versions.access', api.project);
-  const client = await api.client();
-  const [{ payload }] = await attempted(name, attempt, () =>
-    client.accessSecretVersion({ name }, REPEATABLE),
+  const { payload } = await attempted(name, attempt, () =>
+    api.rest.get<AccessedVersion>(`v1/${name}:access`),
   );
-  const data = Buffer.from(payload?.data ?? '');
+  const data = Buffer.from(payload?.data ?? '', 'base64');
   if (payload?.dataCrc32c && Number(payload.dataCrc32c) !== crc32c(data))
     throw new CertificateError(
       'store-unavailable',
