@@ -125,10 +125,10 @@ function certificate([id, merged]: readonly [string, readonly Merged[]]): Desire
   return { id, identity, targets, askers: askersOf(targets) };
 }
 
-/** The clusters and namespaces of some targets, each once. */
-export function askersOf(targets: readonly Target[]): readonly Asker[] {
+/** The clusters and namespaces of some targets or askers, each once. */
+export function askersOf(asking: readonly Asker[]): readonly Asker[] {
   const byKey = new Map(
-    targets.map(({ cluster, namespace }) => [`${cluster}/${namespace}`, { cluster, namespace }]),
+    asking.map(({ cluster, namespace }) => [`${cluster}/${namespace}`, { cluster, namespace }]),
   );
   return [...byKey.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, asker]) => asker);
 }

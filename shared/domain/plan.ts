@@ -125,7 +125,7 @@ function caseOf({ desired, stored }: Found, { serving, isHidden }: Seen, facts: 
         facts,
       ),
     ],
-    askers: askers([
+    askers: askersOf([
       ...(desired?.askers ?? []),
       ...served,
       // Who asked last and cannot be asked now: what is unreadable or gone is never taken for a no.
@@ -154,9 +154,6 @@ function targetPlans(
   });
 }
 
-const askers = (asking: readonly Asker[]) =>
-  askersOf(asking.map(({ cluster, namespace }) => ({ cluster, namespace, secret: '' })));
-
 function entry(of: Case, facts: Facts): PlanEntry {
   const { id, identity, names, stored, targets } = of;
   const { issuer, keyType } = identity;
@@ -183,8 +180,9 @@ function entry(of: Case, facts: Facts): PlanEntry {
   };
 }
 
+// What a record keeps of both, for that is all it can hold against us.
 const isSame = (one: readonly Asker[], other: readonly Asker[]) =>
-  JSON.stringify(askers(abridged(one))) === JSON.stringify(askers(abridged(other)));
+  JSON.stringify(askersOf(abridged(one))) === JSON.stringify(askersOf(abridged(other)));
 
 const REPAIRS: Readonly<Record<RepairReason, string>> = {
   'secret-missing': 'a Secret that asks for it is not there',
