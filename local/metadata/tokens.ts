@@ -23,11 +23,19 @@ export async function createTokens(store: Store<MetadataState>, clock: Clock): P
   const key = saved?.key ?? (await newSigningKey(clock.now()));
   let tokens = saved?.tokens ?? [];
   if (!saved) store.save({ key, tokens });
-  const leftMs = ({ expires }: AccessToken) => Date.parse(expires) - clock.now().getTime();
+  const leftMs = ({ expires }: { expires: string }) => Date.parse(expires) - clock.now().getTime();
+  const identities = new Map<string, Readonly<{ token: string; expires: string }>>();
   return {
     key,
-    identityToken: (email, audience, extra = {}) =>
-      signedJwt({ ...identityClaims(email, audience, clock.now()), ...extra }, key),
+    identityToken(email, audience, extra = {}) {
+      const whose = JSON.stringify([email, audience, extra]);
+      const held = identities.get(whose);
+      if (held && leftMs(held) > FRESH_MS) return held.token;
+      const claims = identityClaims(email, audience, clock.now());
+      const token = signedJwt({ ...claims, ...extra }, key);
+      identities.set(whose, { token, expires: new Date(claims.exp * 1000).toISOString() });
+      return token;
+    },
     accessToken(email) {
       const held = tokens.find((token) => token.email === email && leftMs(token) > FRESH_MS);
       if (held) return held;

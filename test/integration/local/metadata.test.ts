@@ -129,6 +129,19 @@ describe('an ID token', () => {
   });
 });
 
+test('an identity token is handed out again until five minutes before its end, to each audience its own', async () => {
+  const clock = manualClock(new Date('2026-03-01T12:00:00Z'));
+  const own = await startMetadata({ store: memoryStore(), clock, project: 'p' });
+  const token = (audience: string) => own.identityToken(WORKER, audience);
+  const first = await token('us');
+  expect(await token('them')).not.toBe(first);
+  clock.advance(54 * 60_000);
+  expect(await token('us')).toBe(first);
+  clock.advance(60_000);
+  expect(await token('us')).not.toBe(first);
+  await own.close();
+});
+
 describe('an access token', () => {
   test('belongs to the account that asked, for an hour', async () => {
     const clock = manualClock(new Date('2026-03-01T12:00:00Z'));
