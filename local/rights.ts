@@ -5,68 +5,69 @@ import type { AuthorizationAttributes } from './kubernetes/kubernetes.ts';
 
 type Right = readonly [method: string, path: RegExp];
 
-const SECRET = '/v1/projects/[^/]+/secrets';
-const certificates = (rest: string): RegExp => new RegExp(`^${SECRET}/[^/]*-cert-[^/:]+${rest}$`);
-const keys = (rest: string): RegExp =>
-  new RegExp(`^${SECRET}/[^/]*-(account|pending)-[^/:]+${rest}$`);
-const pending = (rest: string): RegExp => new RegExp(`^${SECRET}/[^/]*-pending-[^/:]+${rest}$`);
-const kubeconfigs = (rest: string): RegExp =>
-  new RegExp(`^${SECRET}/(?![^/]*-(cert|account|pending)-)[^/:]+${rest}$`);
-const queues = /^\/v2\/projects\/[^/]+\/locations\/[^/]+\/queues\/[^/]+/;
+/** Method and path of every call that a role may make. */
+type Rights = Readonly<Partial<Record<Role, readonly Right[]>>>;
 
-const READ_RECORDS: readonly Right[] = [
-  ['GET', new RegExp(`^${SECRET}$`)],
-  ['GET', certificates('')],
-];
-const WRITE_RECORDS: readonly Right[] = [...READ_RECORDS, ['PATCH', certificates('')]];
-const READ_KUBECONFIGS: readonly Right[] = [
-  ['GET', kubeconfigs('/versions')],
-  ['GET', kubeconfigs('/versions/[^/]+:access')],
-  ['GET', /^\/v1\/projects\/[^/]+\/locations\/[^/]+\/clusters\/[^/]+$/],
-];
+const SECRET = '/v1/projects/[^/]+/secrets';
+const queues = /^\/v2\/projects\/[^/]+\/locations\/[^/]+\/queues\/[^/]+/;
 const ENQUEUE: readonly Right[] = [['POST', new RegExp(`${queues.source}/tasks$`)]];
 const READ_ZONES: readonly Right[] = [['GET', /^\/dns\/v1\/projects\/[^/]+\/managedZones/]];
+const LIST_SECRETS: Right = ['GET', new RegExp(`^${SECRET}$`)];
+const CREATE_SECRETS: Right = ['POST', new RegExp(`^${SECRET}$`)];
 
-/** What each function may do, and nothing else, enforced by the stand-ins: the deployment is to grant exactly this. */
-const RIGHTS: Readonly<Partial<Record<Role, readonly Right[]>>> = {
-  reconcile: [
-    ...WRITE_RECORDS,
-    ...READ_KUBECONFIGS,
-    ...ENQUEUE,
-    ...READ_ZONES,
-    ['POST', new RegExp(`^${SECRET}$`)],
-    ['GET', certificates('/versions')],
-    ['POST', /^\/v1\/projects\/[^/]+\/topics\/[^/]+:publish$/],
-  ],
-  issue: [
-    ...WRITE_RECORDS,
-    ...ENQUEUE,
-    ...READ_ZONES,
-    ['POST', /^\/dns\/v1\/projects\/[^/]+\/managedZones\/[^/]+\/changes$/],
-    ['POST', new RegExp(`^${SECRET}$`)],
-    ['GET', certificates('/versions')],
-    ['POST', certificates(':addVersion')],
-    ['GET', keys('(/versions)?')],
-    ['GET', keys('/versions/[^/]+:access')],
-    ['POST', keys(':addVersion')],
-    ['POST', pending('/versions/[^/]+:destroy')],
-  ],
-  sync: [
-    ...WRITE_RECORDS,
-    ...READ_KUBECONFIGS,
-    ['GET', certificates('/versions')],
-    ['GET', certificates('/versions/[^/]+:access')],
-    ['POST', certificates('/versions/[^/]+:destroy')],
-  ],
-  api: [
-    ...WRITE_RECORDS,
-    ...ENQUEUE,
-    ['POST', new RegExp(`^${SECRET}$`)],
-    ['GET', new RegExp(`${queues.source}$`)],
-    ['GET', /^\/v1\/projects\/[^/]+\/locations\/[^/]+\/jobs\/[^/]+$/],
-    ['POST', /^\/v1\/projects\/[^/]+\/locations\/[^/]+\/jobs\/[^/]+:run$/],
-  ],
-};
+/** Paths below the secrets of one kind. A tenant chooses what comes after the prefix, so it stands at the very beginning. */
+const secretsOf = (prefix: string) => (rest: string) =>
+  new RegExp(`^${SECRET}/${prefix}[^/:]+${rest}$`);
+
+/** What each function of an installation may do, and nothing else, enforced by the stand-ins: the deployment is to grant exactly this. */
+export function rightsOf(installation: string): Rights {
+  const own = RegExp.escape(installation);
+  const certificates = secretsOf(`${own}-cert-`);
+  const keys = secretsOf(`${own}-(?:account|pending)-`);
+  const pending = secretsOf(`${own}-pending-`);
+  const kubeconfigs = secretsOf(`(?!${own}-(?:cert|account|pending)-)`);
+  const records: readonly Right[] = [
+    ['GET', certificates('')],
+    ['PATCH', certificates('')],
+  ];
+  const clusters: readonly Right[] = [
+    ['GET', kubeconfigs('/versions')],
+    ['GET', kubeconfigs('/versions/[^/]+:access')],
+    ['GET', /^\/v1\/projects\/[^/]+\/locations\/[^/]+\/clusters\/[^/]+$/],
+  ];
+  return {
+    reconcile: [
+      ...[...records, ...clusters, ...ENQUEUE, ...READ_ZONES],
+      ...[LIST_SECRETS, CREATE_SECRETS],
+      ['GET', certificates('/versions')],
+      ['POST', /^\/v1\/projects\/[^/]+\/topics\/[^/]+:publish$/],
+    ],
+    issue: [
+      ...[...records, ...ENQUEUE, ...READ_ZONES],
+      CREATE_SECRETS,
+      ['POST', /^\/dns\/v1\/projects\/[^/]+\/managedZones\/[^/]+\/changes$/],
+      ['GET', certificates('/versions')],
+      ['POST', certificates(':addVersion')],
+      ['GET', keys('(/versions)?')],
+      ['GET', keys('/versions/[^/]+:access')],
+      ['POST', keys(':addVersion')],
+      ['POST', pending('/versions/[^/]+:destroy')],
+    ],
+    sync: [
+      ...[...records, ...clusters],
+      ['GET', certificates('/versions')],
+      ['GET', certificates('/versions/[^/]+:access')],
+      ['POST', certificates('/versions/[^/]+:destroy')],
+    ],
+    api: [
+      ...[...records, ...ENQUEUE],
+      ...[LIST_SECRETS, CREATE_SECRETS],
+      ['GET', new RegExp(`${queues.source}$`)],
+      ['GET', /^\/v1\/projects\/[^/]+\/locations\/[^/]+\/jobs\/[^/]+$/],
+      ['POST', /^\/v1\/projects\/[^/]+\/locations\/[^/]+\/jobs\/[^/]+:run$/],
+    ],
+  };
+}
 
 /** The role of an access token's account; undefined for a token that is none of ours. */
 export type RoleOf = (accessToken: string) => Role | undefined;
@@ -80,14 +81,14 @@ export function roleOf(
 }
 
 /** Refuses, as IAM does, what the caller's account may not do. The operator, who sets everything up, may do all. */
-export function requireRight(request: IncomingMessage, role: RoleOf): void {
+export function requireRight(request: IncomingMessage, role: RoleOf, rights: Rights): void {
   const token = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
   const caller = token === undefined ? undefined : role(token);
   if (!caller)
     throw new GoogleFault('UNAUTHENTICATED', 'Request had invalid authentication credentials.');
   if (caller === 'operator') return;
   const path = decodeURIComponent(new URL(request.url ?? '/', 'http://localhost').pathname);
-  const isGranted = RIGHTS[caller]?.some(
+  const isGranted = rights[caller]?.some(
     ([method, pattern]) => method === request.method && pattern.test(path),
   );
   if (!isGranted)

@@ -96,21 +96,15 @@ type Started = Parts & Readonly<{ host: FunctionsHost }>;
 
 async function startParts(options: SystemOptions): Promise<Started> {
   const { document, keeper, realClusters } = options;
-  const project =
-    typeof document.project === 'string' && document.project !== '' ? document.project : 'local';
+  const project = textOf(document.project) ?? 'local';
   const accounts = accountsOf(project);
   const recorder = options.record === undefined ? undefined : createRecorder(options.record);
   const { dnsPort, clock, trouble } = options;
   // Before the engines: they start where a killed process left them, and must find it.
   const host = await keeper.start('functions', ({ port }) => startFunctionsHost(port));
   const services = await startServices({
-    project,
-    accounts,
-    keeper,
-    recorder,
-    dnsPort,
-    clock,
-    trouble,
+    ...{ project, accounts, keeper, recorder, dnsPort, clock, trouble },
+    installation: textOf(document.installation) ?? 'certherd',
   });
   const { metadata, dns, before } = services;
   keeper.keepPort('dns', dns.dnsPort);
@@ -127,6 +121,9 @@ async function startParts(options: SystemOptions): Promise<Started> {
   const urls = { containerUrl: container.url, functionsUrl: host.url };
   return { ...options, ...urls, project, accounts, services, clusters, ca, host };
 }
+
+// What is wrong with the document is said later, with all the rest that is.
+const textOf = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined);
 
 const startCa = (keeper: Keeper, port: number, { clock, trouble }: SystemOptions) =>
   keeper.start('acme-ca', async (kept) => {

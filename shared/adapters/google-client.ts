@@ -4,6 +4,7 @@ import { CertificateError, type ErrorCode, messageOf } from '../errors.ts';
 
 /** The codes of google.rpc.Code that are acted upon; the libraries give them for REST too. */
 export const STATUS = {
+  INVALID_ARGUMENT: 3,
   DEADLINE_EXCEEDED: 4,
   NOT_FOUND: 5,
   ALREADY_EXISTS: 6,

@@ -26,7 +26,7 @@ export const createSecretManagerApi = (
   options: GoogleApiOptions,
 ): SecretManagerApi => ({
   project,
-  rest: createRest(options, 'secretmanager.googleapis.com'),
+  rest: createRest({ ...options, host: 'secretmanager.googleapis.com' }),
   client: once(async () => {
     // The package's own entry also loads the beta client, which costs 60 ms.
     const { SecretManagerServiceClient } = await import(

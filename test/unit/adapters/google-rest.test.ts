@@ -31,7 +31,7 @@ beforeEach(() => {
 function rest(endpoint = server.url) {
   const client = new OAuth2Client();
   client.setCredentials({ access_token: 'the-token', expiry_date: Date.now() + 3_600_000 });
-  return createRest({ auth: { client }, endpoint }, 'things.test');
+  return createRest({ auth: { client }, endpoint, host: 'things.test', limitMs: 1_000 });
 }
 
 async function read(endpoint?: string) {
@@ -76,6 +76,12 @@ test.for<[string, Answer, number | undefined, string]>([
   ['nothing there', problem(404, 'NOT_FOUND', 'no secret'), STATUS.NOT_FOUND, 'no secret'],
   ['a front end without rights', [403, '<html>'], STATUS.PERMISSION_DENIED, 'HTTP 403'],
   ['a front end without credentials', [401, ''], STATUS.UNAUTHENTICATED, 'HTTP 401'],
+  [
+    'what is wrong with the request',
+    problem(400, 'INVALID_ARGUMENT', 'bad filter'),
+    STATUS.INVALID_ARGUMENT,
+    'bad filter',
+  ],
   ['a status of its own', problem(418, 'TEAPOT', 'short'), undefined, 'short'],
   ['no JSON', [200, '<html>'], undefined, 'the answer is no JSON'],
 ])('%s: said as a generated client would', async ([, answer, code, message]) => {
@@ -85,6 +91,19 @@ test.for<[string, Answer, number | undefined, string]>([
   expect('code' in error).toBe(code !== undefined);
   expect(inspect(error, { depth: 9 })).not.toContain('the-token');
   expect(asked).toHaveLength(1);
+});
+
+test('what fails for good is given up in time', async () => {
+  answers = Array.from({ length: 20 }, () => problem(503, 'UNAVAILABLE', 'later'));
+  await expect(read()).rejects.toMatchObject({ code: STATUS.UNAVAILABLE, message: 'later' });
+  // 100, 200 and 400 ms between them: a fifth would be after the second that there is.
+  expect(asked).toHaveLength(4);
+});
+
+test('a page that names itself as the next is not followed', async () => {
+  answers = Array.from({ length: 20 }, () => json(200, { nextPageToken: 'x' }));
+  await expect(read()).rejects.toThrow('the same page comes forever');
+  expect(asked).toHaveLength(2);
 });
 
 test('nobody listens: unavailable, after some tries', async () => {
