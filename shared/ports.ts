@@ -100,6 +100,8 @@ export type Authorization = Readonly<{
 
 /** One issuer's account at its CA. Nothing here retries: a CA that is down, slow or answers nonsense is `ca-unavailable`, a limit is `ca-rate-limited` with its time, a refusal `ca-rejected`. */
 export interface CertificateAuthority {
+  /** The URL of its directory: orders of another are not its own. */
+  readonly directory: string;
   newOrder(names: readonly string[]): Promise<Order>;
   /** undefined when the CA does not know the order any more. */
   order(url: string): Promise<Order | undefined>;

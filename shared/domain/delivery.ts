@@ -82,8 +82,9 @@ function foreign({ type, belongsTo }: SecretMetadata): Standing {
 }
 
 /**
- * Whether a Secret that says it serves a certificate may get its key. What a Secret says of itself can be forged or copied, so the rules
- * must give every name to its namespace, or the configuration to that very Secret; names that are not known are given to nobody.
+ * Whether a Secret may get the key of a certificate for these names. What it says of itself can be forged or copied, and a version that was
+ * added by hand may have more names than were asked for: so the rules must give every name to its namespace, or the configuration to that very
+ * Secret; names that are not known are given to nobody.
  */
 export function mayHold(
   target: Target,
@@ -102,25 +103,49 @@ export function mayHold(
   );
 }
 
-/** What came of delivering a version. `before` is the version recorded when it began, `refused` says what a person has to mend. */
+// What passed the check of an issued certificate, which allows five minutes, passes here too.
+const CLOCK_SKEW_MS = 10 * 60_000;
+
+/** What makes a version that somebody may have added by hand worse than what is served, in words that follow "is"; undefined when nothing does. */
+export function shortcoming(
+  found: Pick<IssuedCertificate, 'notBefore' | 'notAfter'> & Readonly<{ names: readonly string[] }>,
+  wanted: readonly string[],
+  now: Date,
+): string | undefined {
+  const { names, notBefore, notAfter } = found;
+  const missing = wanted.find((name) => !names.some((pattern) => covers(pattern, name)));
+  if (missing !== undefined) return `not good for ${missing}`;
+  if (notAfter <= now) return `good until ${notAfter.toISOString()} only`;
+  if (notBefore.getTime() <= now.getTime() + CLOCK_SKEW_MS) return undefined;
+  return `not good before ${notBefore.toISOString()}`;
+}
+
+/** Whether a list of versions, newest first, was made before a version that is known to exist: then it tells nothing of what is there. */
+export const lagsBehind = (versions: readonly VersionState[], known: number): boolean =>
+  (versions[0]?.number ?? 0) < known;
+
+/**
+ * What came of delivering a version. `listed` are the versions as they were found last, `refused` says what a person has to mend.
+ */
 export type Outcome = Readonly<{
   issued: IssuedCertificate;
-  before: number | undefined;
+  listed: readonly VersionState[];
   isComplete: boolean;
   refused: readonly string[];
   at: Date;
 }>;
 
 /**
- * The record after a delivery. undefined to leave it alone: it says the same already, with the alias moved in that write, or a newer version was
- * recorded while this one was delivered.
+ * The record after a delivery. undefined to leave it alone: it says the same already, with the alias moved in that write, or it says that there
+ * is a newer version, which nobody is known to have disabled.
  */
 export function recorded(
   latest: CertificateRecord,
-  { issued, before, isComplete, refused, at }: Outcome,
+  { issued, listed, isComplete, refused, at }: Outcome,
 ): CertificateRecord | undefined {
   const version = latest.issued?.version;
-  if (version !== undefined && version !== before && version > issued.version) return undefined;
+  if (version !== undefined && version > issued.version && !isWithdrawn(version, listed))
+    return undefined;
   const next: CertificateRecord = {
     ...latest,
     issued,
@@ -134,6 +159,10 @@ export function recorded(
   const isMoved = delivered?.version === issued.version && !isAwaited;
   return isMoved && isSame(latest, next) ? undefined : next;
 }
+
+// A list lags behind: a version that is not in it may be good.
+const isWithdrawn = (version: number, listed: readonly VersionState[]) =>
+  listed.some(({ number, state }) => number === version && state !== 'enabled');
 
 /** As the annotations hold them, which shorten what is long; the moment of the delivery aside. */
 const isSame = (one: CertificateRecord, other: CertificateRecord) =>

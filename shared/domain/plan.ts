@@ -1,5 +1,5 @@
 import type { CertificateIdentity } from './certificate.ts';
-import { standing } from './delivery.ts';
+import { lagsBehind, standing } from './delivery.ts';
 import { askersOf, type DesiredCertificate, targetKey } from './grouping.ts';
 import {
   type Case,
@@ -41,7 +41,7 @@ export function plan(facts: Facts): readonly PlanEntry[] {
   const stored = new Map(facts.inventory.map((record) => [record.id, record]));
   const desired = new Set(facts.desired.map(({ id }) => id));
   const seen: Seen = {
-    serving: servingTargets(facts.sights),
+    serving: servingTargets(facts),
     isHidden: hiddenNamespaces(facts),
   };
   const found: readonly Found[] = [
@@ -68,11 +68,12 @@ type Seen = Readonly<{
   isHidden: (asker: Asker) => boolean;
 }>;
 
-/** The targets whose Secret says that a certificate of ours is in it, by that certificate's id. */
-function servingTargets(sights: Facts['sights']): ReadonlyMap<string, readonly Target[]> {
+/** The targets whose Secret is ours and says that a certificate is in it, by that certificate's id. */
+function servingTargets({ sights, installation }: Facts): ReadonlyMap<string, readonly Target[]> {
   const byCertificate = new Map<string, Target[]>();
   for (const [key, sight] of sights) {
-    const id = sight.state === 'present' ? sight.secret.certificate : undefined;
+    if (sight.state !== 'present' || sight.secret.installation !== installation) continue;
+    const id = sight.secret.certificate;
     if (id === undefined) continue;
     const targets = byCertificate.get(id);
     if (targets) targets.push(targetOf(key));
@@ -103,7 +104,7 @@ function targetOf(key: string): Target {
 function caseOf({ desired, stored }: Found, { serving, isHidden }: Seen, facts: Facts): Case {
   const { id } = desired ?? stored;
   const { identity } = desired ?? stored.record;
-  const versions = facts.versions.get(id);
+  const versions = knownVersions(id, stored, facts);
   const newest = versions?.find(({ state }) => state === 'enabled');
   // When every version was disabled or destroyed, there is no certificate any more.
   const issued = versions && !newest ? undefined : stored?.record.issued;
@@ -133,6 +134,12 @@ function caseOf({ desired, stored }: Found, { serving, isHidden }: Seen, facts: 
     ]),
     renewal: renewal(issued, facts.now),
   };
+}
+
+/** The version states, when they were looked at and the list is no older than the record. */
+function knownVersions(id: string, stored: StoredRecord | undefined, { versions }: Facts) {
+  const listed = versions.get(id);
+  return listed && lagsBehind(listed, stored?.record.issued?.version ?? 0) ? undefined : listed;
 }
 
 const isTargetOf = (desired: DesiredCertificate | undefined, target: Target) =>

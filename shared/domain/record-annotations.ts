@@ -16,6 +16,7 @@ export type ParsedRecord = Readonly<{ record: CertificateRecord } | { problem: s
 const FORMAT = '1';
 const LONGEST_ASKERS = 1024;
 const LONGEST_MESSAGE = 400;
+const LONGEST_LEFT = 2048;
 const MOST_FAILED = 5;
 
 /** The record as annotations, each a short text that a person can read with gcloud. Empty fields are left out. */
@@ -71,6 +72,13 @@ const valuesByOwner = (challenges: readonly SavedChallenge[]) =>
     ]),
   );
 
+/**
+ * Of the values that could not be removed, those that are remembered while a new order is open: beyond 2 KiB the oldest are given up,
+ * or they would push its own values out of what the annotations hold (16 KiB).
+ */
+export const remembered = (left: readonly SavedChallenge[]): readonly SavedChallenge[] =>
+  JSON.stringify(valuesByZone(left)).length <= LONGEST_LEFT ? left : remembered(left.slice(1));
+
 const targetText = ({ cluster, namespace, secret }: Target) => `${cluster}/${namespace}/${secret}`;
 
 /** The askers as a record holds them: beyond a kibibyte a cluster's namespaces become "*", and sync reads the whole cluster to find the targets. */
@@ -123,7 +131,8 @@ function parsedFields(annotations: Readonly<Record<string, string>>): Certificat
     order: field('order', (json) => ({
       url: text(at(json, 'url')),
       after: count(at(json, 'after')),
-      at: at(json, 'at').value === undefined ? undefined : date(at(json, 'at')),
+      at: optional(at(json, 'at'), date),
+      directory: optional(at(json, 'directory'), text),
     })),
     challenges: field('challenges', parseChallenges) ?? [],
     issued: field('issued', parseIssued),
@@ -137,7 +146,7 @@ function parsedFields(annotations: Readonly<Record<string, string>>): Certificat
 }
 
 const parseIdentity = (json: Json): CertificateRecord['identity'] => ({
-  names: at(json, 'names').value === undefined ? undefined : list(at(json, 'names'), text),
+  names: optional(at(json, 'names'), (names) => list(names, text)),
   namesDigest: text(at(json, 'namesDigest')),
   issuer: text(at(json, 'issuer')),
   keyType: keyType(at(json, 'keyType')),
@@ -201,6 +210,9 @@ const at = (json: Json, key: string): Json => ({
   value: object(json)[key],
   where: `${json.where}.${key}`,
 });
+
+const optional = <T>(json: Json, parse: (value: Json) => T): T | undefined =>
+  json.value === undefined ? undefined : parse(json);
 
 function list<T>(json: Json, item: (json: Json) => T): readonly T[] {
   if (!Array.isArray(json.value)) throw unlike(json, 'a list');

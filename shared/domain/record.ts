@@ -13,10 +13,18 @@ export type ManualRequest = Readonly<{ targets: readonly Target[]; by: string; a
 export type Lease = Readonly<{ holder: string; until: Date }>;
 
 /**
- * An order at the CA, the newest version there was when it was placed (a newer one is this order's certificate), and the moment of it,
- * which orders of earlier programs lack.
+ * An order at the CA, the newest version there was when it was placed (a newer one is this order's certificate), the moment of it and
+ * the ACME directory it was placed at. Records of earlier programs lack the last two.
  */
-export type SavedOrder = Readonly<{ url: string; after: number; at?: Date | undefined }>;
+export type SavedOrder = Readonly<{
+  url: string;
+  after: number;
+  at?: Date | undefined;
+  directory?: string | undefined;
+}>;
+
+/** An order whose age is known. */
+export type DatedOrder = SavedOrder & Readonly<{ at: Date }>;
 
 /** A TXT value of ours, recorded before it is written, so that it can be removed after any crash. */
 export type SavedChallenge = Readonly<{
@@ -105,6 +113,17 @@ export function newRecord(
 /** Whether anything asks for the certificate, as far as the last look at the clusters showed. */
 export const isWanted = ({ askers, manual }: CertificateRecord): boolean =>
   askers.length > 0 || manual !== undefined;
+
+const ORDER_LIFE_MS = 7 * 86_400_000;
+
+/**
+ * Whether an order is worth asking that directory for. Its URL does not tell: it may be on any host. After a week, the life of an
+ * order at Let's Encrypt, none is, nor one of unknown age, or a CA that is gone would hold up a certificate for good.
+ */
+export function isAskable(order: SavedOrder, asked: string, now: Date): order is DatedOrder {
+  const { at, directory = asked } = order;
+  return at !== undefined && now.getTime() - at.getTime() < ORDER_LIFE_MS && directory === asked;
+}
 
 /** Whether the record is that of this very identity: the id's hash alone is not trusted with a key. */
 export function isRecordOf(

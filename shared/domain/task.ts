@@ -1,5 +1,5 @@
 import { type CertificateIdentity, digest } from './certificate.ts';
-import type { CertificateRecord } from './record.ts';
+import type { CertificateRecord, StoredRecord } from './record.ts';
 
 /** Why a certificate is worked on; part of a task's name. */
 export type IssueReason =
@@ -58,24 +58,30 @@ const LOST_AFTER_MS = 6 * 3_600_000;
 
 /**
  * The name under which Cloud Tasks takes a task once. The same decision has the same name at every tick; a new version, another
- * failure, another reason or another moment has a new one. A moment that passed long ago without effect means that the task was lost
- * while its name is still remembered (24 h), so every six hours it gets a new name.
+ * failure, another reason or another moment has a new one. "Now" is another one after each write of the record: what was taken back
+ * before a worker came, and is asked for again, is a new decision. A moment that passed long ago without effect means that the task was
+ * lost while its name is still remembered (24 h), so every six hours it gets a new name.
  */
 export function taskName(
   { certificate, reason, replaces, failures, order }: IssueTask,
   planned: Planned,
 ): string {
-  const { at, since, now } = planned;
-  const overdueMs = now.getTime() - (at ?? since).getTime();
+  const { at, of, now } = planned;
+  const overdueMs = now.getTime() - (at ?? of.createdAt).getTime();
   const moment =
     overdueMs < LOST_AFTER_MS
       ? (at?.toISOString() ?? 'now')
       : `lost-${Math.floor(overdueMs / LOST_AFTER_MS)}`;
   const parts = [certificate, String(replaces), String(failures), reason, moment];
+  if (!at) parts.push(of.etag);
   if (order) parts.push(order);
   // The hash comes first: names that share a beginning slow Cloud Tasks down.
   return `${digest(parts).slice(0, 32)}-${certificate}`;
 }
 
-/** `at` is the planned moment, absent for "now"; `since` is when this "now" began to hold. */
-export type Planned = Readonly<{ at: Date | undefined; since: Date; now: Date }>;
+/** `at` is the planned moment, absent for "now"; `of` is the record that was decided upon. */
+export type Planned = Readonly<{
+  at: Date | undefined;
+  of: Pick<StoredRecord, 'createdAt' | 'etag'>;
+  now: Date;
+}>;

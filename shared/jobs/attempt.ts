@@ -1,7 +1,7 @@
 import type { CertificateIdentity } from '../domain/certificate.ts';
 import type { CertificateRecord, SavedChallenge, StoredRecord } from '../domain/record.ts';
 import type { IssueReason } from '../domain/task.ts';
-import { CertificateError } from '../errors.ts';
+import { CertificateError, messageOf } from '../errors.ts';
 import type {
   CertificateAuthorities,
   CertificateRecords,
@@ -52,13 +52,43 @@ export type Attempt = Readonly<{
 export const pendingName = ({ installation }: IssueSettings, certificate: string): string =>
   `${installation}-pending-${certificate}`;
 
-/** Takes our values out of DNS. Nothing of ours there is fine. */
+/** Takes our values out of DNS and returns those that it could not: a zone closed to us holds up neither the others nor an order. */
 export async function removeChallenges(
-  { ports }: Attempt,
+  { ports, certificate }: Attempt,
   challenges: readonly SavedChallenge[],
-): Promise<void> {
-  if (challenges.length > 0) await ports.zones.remove(challenges);
+): Promise<readonly SavedChallenge[]> {
+  const zones = Map.groupBy(challenges, ({ project, zone }) => `${project}/${zone}`);
+  const left = await Promise.all(
+    [...zones].map(async ([zone, of]) => {
+      try {
+        await ports.zones.remove(of);
+        return [];
+      } catch (error) {
+        const owners = of.map(({ owner }) => owner);
+        const reason = messageOf(error);
+        ports.log.warn('challenge left behind', { certificate, zone, owners, reason });
+        return of;
+      }
+    }),
+  );
+  return left.flat();
 }
+
+/** Destroys the key of an order that is over. When the lease is lost, the key may be that of another order and stays. */
+export async function forgetKey(attempt: Attempt): Promise<void> {
+  const { ports, settings, certificate } = attempt;
+  try {
+    const stored = await ports.records.read(certificate);
+    if (stored && isHeld(stored.record, attempt))
+      await ports.vault.destroy(pendingName(settings, certificate));
+  } catch (error) {
+    ports.log.warn('pending key left behind', { certificate, reason: messageOf(error) });
+  }
+}
+
+/** Whether the record is under our lease. One that is over may be another's at any moment. */
+export const isHeld = ({ lease }: CertificateRecord, { holder, ports }: Attempt): boolean =>
+  lease?.holder === holder && lease.until > ports.time.now();
 
 /** A write that only whoever holds the lease may make; a lost lease stops the attempt, one that is over ends it as `unfinished`. */
 export async function save(

@@ -1,9 +1,14 @@
 import pLimit from 'p-limit';
-import type { SecretMetadata } from '../domain/delivery.ts';
-import { standing } from '../domain/delivery.ts';
+import {
+  lagsBehind,
+  mayHold,
+  type SecretMetadata,
+  shortcoming,
+  standing,
+} from '../domain/delivery.ts';
 import { targetKey } from '../domain/grouping.ts';
-import { covers } from '../domain/names.ts';
 import type { IssuedCertificate, StoredRecord, Target, VersionState } from '../domain/record.ts';
+import type { Rules } from '../domain/request.ts';
 import { CertificateError, messageOf } from '../errors.ts';
 import type {
   Bundle,
@@ -24,17 +29,32 @@ export type DeliverPorts = Readonly<{
   time: Pick<Time, 'now'>;
 }>;
 
-/** How a target ended. `failed` may work the next time, `refused` needs a person. */
+/**
+ * How a target ended. `failed` may work the next time, `refused` needs a person to see to the Secret, `withheld` to the version or the
+ * rules, which do not give the Secret every name of it.
+ */
 export type Written = Readonly<{
   target: Target;
-  state: 'written' | 'unchanged' | 'refused' | 'failed';
+  state: 'written' | 'unchanged' | 'refused' | 'withheld' | 'failed';
   reason: string | undefined;
+}>;
+
+/**
+ * What is to be delivered to whom. `names` are the certificate's, undefined when nobody knows them now; `atLeast` is the newest version
+ * that is known to exist.
+ */
+export type Consignment = Readonly<{
+  stored: StoredRecord;
+  names: readonly string[] | undefined;
+  recipients: readonly Recipient[];
+  atLeast: number;
 }>;
 
 /** A version and what is in it, with all the versions there were. */
 export type Newest = Readonly<{
   bundle: Bundle;
   issued: IssuedCertificate;
+  names: readonly string[];
   listed: readonly VersionState[];
 }>;
 
@@ -44,12 +64,11 @@ export type Newest = Readonly<{
  * hand, that would be worse than what is served.
  */
 async function newestVersion(
-  { id, record }: StoredRecord,
-  atLeast: number,
+  { stored: { id, record }, names: wanted, atLeast }: Consignment,
   { versions, reader, pki, time }: DeliverPorts,
 ): Promise<Newest | undefined> {
   const listed = await versions.list(id);
-  if ((listed[0]?.number ?? 0) < atLeast)
+  if (lagsBehind(listed, atLeast))
     throw new CertificateError(
       'store-unavailable',
       `version ${atLeast} of certificate ${id} is not listed yet; lists lag behind, so it is tried again`,
@@ -58,18 +77,19 @@ async function newestVersion(
   if (version === undefined) return undefined;
   const bundle = await reader.read(id, version);
   const { names, ...described } = pki.describe(bundle);
-  const missing = record.identity.names?.find(
-    (name) => !names.some((pattern) => covers(pattern, name)),
-  );
-  const what = `version ${version} of certificate ${id} is`;
-  if (missing !== undefined) throw worse(`${what} not good for ${missing}`);
-  const { notAfter } = described;
-  if (notAfter <= time.now()) throw worse(`${what} good until ${notAfter.toISOString()} only`);
-  return { bundle, issued: { version, ...described }, listed };
+  // What is recorded was good for its names when it was.
+  const isRecorded = described.fingerprint === record.issued?.fingerprint;
+  const problem =
+    wanted || isRecorded
+      ? shortcoming({ ...described, names }, wanted ?? [], time.now())
+      : 'for names that nobody can check: its record has no room for them, and nothing asks for them now';
+  if (problem)
+    throw new CertificateError(
+      'certificate-invalid',
+      `version ${version} of certificate ${id} is ${problem}; disable it, and the one before is used`,
+    );
+  return { bundle, issued: { version, ...described }, names, listed };
 }
-
-const worse = (problem: string) =>
-  new CertificateError('certificate-invalid', `${problem}; disable it, and the one before is used`);
 
 const MOST_ROUNDS = 5;
 const AT_ONCE = 8;
@@ -77,22 +97,22 @@ const AT_ONCE = 8;
 /**
  * Writes the newest enabled version into the targets. In each round every Secret is looked at before the version is chosen, and is
  * written only if it is still what was looked at: so a stalled worker never puts an older certificate over a newer one.
- * `atLeast` is the newest version that is known to exist. undefined when no version is enabled.
+ * undefined when no version is enabled.
  */
 export async function deliver(
-  stored: StoredRecord,
-  targets: readonly Recipient[],
+  consignment: Consignment,
   ports: DeliverPorts,
-  { installation, atLeast }: Readonly<{ installation: string; atLeast: number }>,
+  rules: Rules,
 ): Promise<Readonly<{ newest: Newest; written: readonly Written[] }> | undefined> {
   const limit = pLimit(AT_ONCE);
   const written: Written[] = [];
-  let open = targets;
+  const { stored } = consignment;
+  let open = consignment.recipients;
   for (let round = 1; ; round += 1) {
     const looks = await Promise.all(open.map((target) => limit(() => look(target, ports))));
-    const newest = await newestVersion(stored, atLeast, ports);
+    const newest = await newestVersion(consignment, ports);
     if (!newest) return undefined;
-    const writing: Writing = { stored, newest, ports, installation };
+    const writing: Writing = { stored, newest, ports, rules };
     const results = await Promise.all(looks.map((seen) => limit(() => tried(seen, writing))));
     written.push(...results.filter((result) => result !== undefined));
     open = open.filter((_, index) => results[index] === undefined);
@@ -139,7 +159,7 @@ type Writing = Readonly<{
   stored: StoredRecord;
   newest: Newest;
   ports: DeliverPorts;
-  installation: string;
+  rules: Rules;
 }>;
 
 /** undefined when somebody wrote in between. */
@@ -156,16 +176,17 @@ async function write(
   { target, claim, secret }: Extract<Look, { secret: unknown }>,
   writing: Writing,
 ): Promise<Written | undefined> {
-  const { stored, newest, ports, installation } = writing;
+  const { stored, newest, ports, rules } = writing;
   const stands = standing(
     secret ? { state: 'present', secret } : { state: 'absent' },
     { id: stored.id, issued: newest.issued },
-    installation,
+    rules.installation,
   );
   if (stands.state === 'current') return { target, state: 'unchanged', reason: undefined };
   if (stands.state !== 'behind') return { target, state: 'refused', reason: stands.message };
   if (!mayReplace(claim, stands.serves, stored.id))
     return { target, state: 'unchanged', reason: 'it holds another certificate by now' };
+  if (!mayHold(target, newest.names, rules)) return withheld(target, newest, rules);
   const taken = await takenBy(target, stands.serves, writing);
   if (taken)
     return {
@@ -180,6 +201,16 @@ async function write(
     secret,
   );
   return result === 'applied' ? { target, state: 'written', reason: stands.reason } : undefined;
+}
+
+/** Whoever asks may have the names that are asked for; a version that was added by hand may have more. */
+function withheld(target: Target, { names, issued }: Newest, rules: Rules): Written {
+  const name = names.find((candidate) => !mayHold(target, [candidate], rules));
+  return {
+    target,
+    state: 'withheld',
+    reason: `may not have ${name}, which is in version ${issued.version}; add it to "allow" of cluster ${target.cluster}, or disable the version`,
+  };
 }
 
 /** A person's later word for the same Secret stands in another certificate's record; this one must not write over it. */

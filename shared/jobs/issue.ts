@@ -1,7 +1,10 @@
 import {
   type CertificateRecord,
+  type Failure,
   isRecordOf,
   isWanted,
+  type Lease,
+  type SavedChallenge,
   type StoredRecord,
 } from '../domain/record.ts';
 import { nextAttempt, renewal } from '../domain/renewal.ts';
@@ -9,9 +12,10 @@ import { type IssueReason, type IssueTask, isStale, issueTask, taskName } from '
 import { CertificateError, messageOf } from '../errors.ts';
 import {
   type Attempt,
+  forgetKey,
   type IssuePorts,
   type IssueSettings,
-  pendingName,
+  isHeld,
   removeChallenges,
 } from './attempt.ts';
 import { obtain } from './order.ts';
@@ -33,6 +37,8 @@ const WORKER_MS = 90_000;
 const LEASE_MS = 120_000;
 // The clocks of Cloud Tasks and of this instance differ a little.
 const CLOCK_SKEW_MS = 5_000;
+// An attempt that comes sooner finds its TXT values propagated.
+const SOON_MS = 15 * 60_000;
 
 /**
  * One attempt at one certificate. It may be started twice, at once or late: the lease, taken by compare-and-swap together with the
@@ -45,9 +51,10 @@ export async function issue(
   settings: IssueSettings,
 ): Promise<IssueOutcome> {
   const { certificate } = task;
-  const taken = await take(task, holder, ports);
-  if ('state' in taken) return { certificate, ...taken };
   const now = ports.time.now();
+  const lease = { holder, until: new Date(now.getTime() + LEASE_MS) };
+  const taken = await take(task, lease, { records: ports.records, now });
+  if ('state' in taken) return { certificate, ...taken };
   const attempt: Attempt = {
     certificate,
     identity: task.identity,
@@ -82,18 +89,16 @@ type Outcome = IssueOutcome extends infer Each
 /** The record under our lease, or why there is nothing to do. */
 async function take(
   task: IssueTask,
-  holder: string,
-  { records, time }: IssuePorts,
+  lease: Lease,
+  { records, now }: Pick<IssuePorts, 'records'> & Readonly<{ now: Date }>,
 ): Promise<StoredRecord | Outcome> {
-  let idle: Outcome | undefined;
+  const idle = (record: CertificateRecord) =>
+    record.lease?.holder === lease.holder ? undefined : idleReason(task, record, now);
   try {
-    const taken = await records.update(task.certificate, (record) => {
-      const now = time.now();
-      idle = idleReason(task, record, now);
-      const until = new Date(now.getTime() + LEASE_MS);
-      return idle ? undefined : { ...record, lease: { holder, until } };
-    });
-    return idle ?? taken;
+    const taken = await records.update(task.certificate, (record) =>
+      idle(record) ? undefined : { ...record, lease },
+    );
+    return idle(taken.record) ?? taken;
   } catch (error) {
     if (error instanceof CertificateError && error.code === 'not-found')
       return { state: 'refused', reason: 'its secret is gone' };
@@ -128,14 +133,18 @@ function tidyReason(task: IssueTask, record: CertificateRecord): Outcome | undef
 }
 
 async function cleanedUp(attempt: Attempt, { record }: StoredRecord): Promise<Outcome> {
-  await removeChallenges(attempt, record.challenges);
+  const left = await removeChallenges(attempt, record.challenges);
   await forgetKey(attempt);
   await attempt.ports.records.update(attempt.certificate, (latest) =>
     isOurs(latest, attempt)
-      ? { ...latest, order: undefined, challenges: [], lease: undefined }
+      ? { ...latest, order: undefined, challenges: left, lease: undefined }
       : undefined,
   );
-  return { state: 'kept', reason: 'what a lost attempt left behind is removed' };
+  const reason =
+    left.length > 0
+      ? 'a TXT record of a lost attempt cannot be removed; a later tick tries again'
+      : 'what a lost attempt left behind is removed';
+  return { state: 'kept', reason };
 }
 
 /** What an error means for the certificate: recorded first, then the next attempt is sent on its way. */
@@ -148,41 +157,65 @@ async function ended(error: CertificateError, attempt: Attempt): Promise<Outcome
 async function unfinished(error: CertificateError, attempt: Attempt): Promise<Outcome> {
   const { ports, certificate } = attempt;
   const retryAt = error.retryAt ?? ports.time.now();
-  const { record } = await ports.records.update(certificate, (latest) =>
+  const stored = await ports.records.update(certificate, (latest) =>
     isOurs(latest, attempt) ? { ...latest, lease: undefined } : undefined,
   );
-  await tryAgain(attempt, record, attempt.reason === 'manual' ? 'manual' : 'resume', retryAt);
+  await tryAgain(attempt, stored, attempt.reason === 'manual' ? 'manual' : 'resume', retryAt);
   return { state: 'unfinished', retryAt, message: error.message };
 }
+
+const LOST = { state: 'kept', reason: 'the lease was lost; another worker has it' } as const;
 
 async function failed(error: CertificateError, attempt: Attempt): Promise<Outcome> {
   const { ports, certificate } = attempt;
   const now = ports.time.now();
-  const keepsOrder = error.retryable;
   const { record: before } = await recordOf(attempt);
-  const isClean = keepsOrder ? false : await isRemoved(attempt, before);
-  if (!keepsOrder) await forgetKey(attempt);
-  const { record } = await ports.records.update(certificate, (latest) => {
+  if (!isOurs(before, attempt)) return LOST;
+  const left = await tidied(error, before, attempt);
+  const stored = await ports.records.update(certificate, (latest) => {
     if (!isOurs(latest, attempt)) return undefined;
-    const count = (latest.failure?.count ?? 0) + 1;
-    const { code, retryAt: asked } = error;
-    const retryAt = nextAttempt({ code, count, now, issued: latest.issued, retryAt: asked });
-    const kept = keepsOrder
-      ? latest
-      : { ...latest, order: undefined, challenges: isClean ? [] : latest.challenges };
-    return {
-      ...kept,
-      lease: undefined,
-      failure: { code: error.code, message: error.message, count, retryAt },
-    };
+    const kept = error.retryable ? latest : { ...latest, order: undefined, challenges: left };
+    return { ...kept, lease: undefined, failure: failureOf(error, latest, now) };
   });
-  const { failure } = record;
-  if (!failure || record.lease)
-    return { state: 'kept', reason: 'the lease was lost; another worker has it' };
+  const { failure, lease } = stored.record;
+  if (!failure || lease) return LOST;
   // A person's word is good for one attempt at what nothing else asks for.
-  const isWish = attempt.reason === 'manual' && isWanted(record);
-  await tryAgain(attempt, record, isWish ? 'manual' : 'retry', failure.retryAt);
+  const isWish = attempt.reason === 'manual' && isWanted(stored.record);
+  await tryAgain(attempt, stored, isWish ? 'manual' : 'retry', failure.retryAt);
   return { state: 'failed', ...failure };
+}
+
+function failureOf(
+  { code, message, retryAt: asked }: CertificateError,
+  { failure, issued }: CertificateRecord,
+  now: Date,
+): Failure {
+  const count = (failure?.count ?? 0) + 1;
+  return {
+    code,
+    message,
+    count,
+    retryAt: nextAttempt({ code, count, now, issued, retryAt: asked }),
+  };
+}
+
+/**
+ * What of our TXT values is left. An order that is kept keeps them in the record, and its next attempt presents them again; where that is
+ * far, none stays in DNS, for below a wildcard `_acme-challenge.NAME` makes NAME an empty non-terminal (RFC 4592 section 2.2.2): for as
+ * long as it stands, the host of that NAME has no address.
+ */
+async function tidied(
+  error: CertificateError,
+  record: CertificateRecord,
+  attempt: Attempt,
+): Promise<readonly SavedChallenge[]> {
+  const now = attempt.ports.time.now();
+  if (!isHeld(record, attempt)) return record.challenges;
+  const { retryAt } = failureOf(error, record, now);
+  const isSoon = error.retryable && retryAt.getTime() - now.getTime() <= SOON_MS;
+  const left = isSoon ? record.challenges : await removeChallenges(attempt, record.challenges);
+  if (!error.retryable) await forgetKey(attempt);
+  return left;
 }
 
 const isOurs = (record: CertificateRecord, { holder }: Attempt) => record.lease?.holder === holder;
@@ -193,40 +226,17 @@ async function recordOf({ ports, certificate }: Attempt): Promise<StoredRecord> 
   throw new CertificateError('not-found', `the secret of certificate ${certificate} is gone`);
 }
 
-// A failure to clean up must not hide the first failure; what stays is in the record, and a later tick sends for it.
-async function isRemoved(attempt: Attempt, { challenges }: CertificateRecord): Promise<boolean> {
-  try {
-    await removeChallenges(attempt, challenges);
-    return true;
-  } catch (error) {
-    attempt.ports.log.warn('challenge left behind', {
-      certificate: attempt.certificate,
-      reason: messageOf(error),
-    });
-    return false;
-  }
-}
-
-// The key of an order that is given up is of no use to anybody. The next success destroys what stays here.
-async function forgetKey({ ports, settings, certificate }: Attempt): Promise<void> {
-  try {
-    await ports.vault.destroy(pendingName(settings, certificate));
-  } catch (error) {
-    ports.log.warn('pending key left behind', { certificate, reason: messageOf(error) });
-  }
-}
-
 // When this fails too, the next tick finds the recorded failure and makes the very same task.
 async function tryAgain(
   { ports, certificate, identity }: Attempt,
-  record: CertificateRecord,
+  stored: StoredRecord,
   reason: IssueReason,
   at: Date,
 ): Promise<void> {
-  const now = ports.time.now();
-  const task = issueTask(certificate, identity, reason, record);
+  const task = issueTask(certificate, identity, reason, stored.record);
+  const planned = { at, of: stored, now: ports.time.now() };
   try {
-    await ports.queue.enqueue(taskName(task, { at, since: now, now }), task, at);
+    await ports.queue.enqueue(taskName(task, planned), task, at);
   } catch (error) {
     ports.log.warn('next attempt not enqueued', { certificate, reason: messageOf(error) });
   }

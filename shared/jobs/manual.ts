@@ -237,11 +237,11 @@ const union = (some: readonly Target[], others: readonly Target[]): readonly Tar
 
 /** Every word of a person is a task of its own, so the moment is in its name; what it finds done it leaves alone. */
 async function enqueue(
-  { id, createdAt, record }: StoredRecord,
+  stored: StoredRecord,
   identity: CertificateIdentity,
   { queue, time }: Pick<ManualPorts, 'queue' | 'time'>,
 ): Promise<void> {
-  const task = issueTask(id, identity, 'manual', record);
+  const task = issueTask(stored.id, identity, 'manual', stored.record);
   const now = time.now();
-  await queue.enqueue(taskName(task, { at: now, since: createdAt, now }), task, undefined);
+  await queue.enqueue(taskName(task, { at: now, of: stored, now }), task, undefined);
 }

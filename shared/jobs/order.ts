@@ -1,8 +1,22 @@
-import type { IssuedCertificate, SavedChallenge, StoredRecord } from '../domain/record.ts';
-import { CertificateError, messageOf } from '../errors.ts';
+import {
+  type DatedOrder,
+  type IssuedCertificate,
+  isAskable,
+  type SavedChallenge,
+  type StoredRecord,
+} from '../domain/record.ts';
+import { remembered } from '../domain/record-annotations.ts';
+import { CertificateError } from '../errors.ts';
 import type { CertificateAuthority, Order } from '../ports.ts';
 import type { Sensitive } from '../sensitive.ts';
-import { type Attempt, assertLease, pendingName, removeChallenges, save } from './attempt.ts';
+import {
+  type Attempt,
+  assertLease,
+  forgetKey,
+  pendingName,
+  removeChallenges,
+  save,
+} from './attempt.ts';
 import { placements } from './placement.ts';
 import { type Asked, type Provable, polled, proven, refusedBy } from './proof.ts';
 
@@ -37,37 +51,49 @@ type Opened = Provable &
   Pick<Asked, 'placedAt'> &
   Readonly<{ after: number; added: number | undefined; isNew: boolean }>;
 
-/** The saved order when the CA still has it, else a new one. Names that cannot be proven are found out before they cost an order. */
+/** The saved order when the CA still has it, else a new one. */
 async function openOrder(
   attempt: Attempt,
   authority: CertificateAuthority,
   { record }: StoredRecord,
 ): Promise<Opened> {
-  const saved = record.order && (await authority.order(record.order.url));
-  if (saved?.status === 'invalid') throw await refusedBy(saved, { authority, attempt });
-  if (saved && record.order && !isExpired(saved, attempt.ports.time.now())) {
-    const { after, at: placedAt } = record.order;
-    const places = saved.status === 'pending' ? await placements(attempt) : [];
-    const newest = saved.status === 'valid' ? await newestVersion(attempt) : 0;
-    const added = newest > after ? newest : undefined;
-    return { order: saved, after, placedAt, added, isNew: false, places };
+  const { ports, certificate } = attempt;
+  const { order: saved } = record;
+  const now = ports.time.now();
+  if (saved && isAskable(saved, authority.directory, now)) {
+    const order = await authority.order(saved.url);
+    if (order?.status === 'invalid') throw await refusedBy(order, { authority, attempt });
+    if (order && !isExpired(order, now)) return resumed(order, saved, attempt);
   }
+  if (saved) ports.log.info('order given up', { certificate, order: saved.url });
+  return placed(attempt, authority, record.challenges);
+}
+
+async function resumed(order: Order, saved: DatedOrder, attempt: Attempt): Promise<Opened> {
+  const { after, at: placedAt } = saved;
+  const places = order.status === 'pending' ? await placements(attempt) : [];
+  const newest = order.status === 'valid' ? await newestVersion(attempt) : 0;
+  const added = newest > after ? newest : undefined;
+  return { order, after, placedAt, added, isNew: false, places };
+}
+
+/** A new order. Names that cannot be proven are found out before they cost one. */
+async function placed(
+  attempt: Attempt,
+  authority: CertificateAuthority,
+  leftovers: readonly SavedChallenge[],
+): Promise<Opened> {
+  const { ports, identity, certificate } = attempt;
   const places = await placements(attempt);
-  await removeChallenges(attempt, record.challenges);
+  const left = remembered(await removeChallenges(attempt, leftovers));
   const after = await newestVersion(attempt);
   await assertLease(attempt);
-  const order = await authority.newOrder(attempt.identity.names);
-  const placedAt = attempt.ports.time.now();
-  await save(attempt, (latest) => ({
-    ...latest,
-    order: { url: order.url, after, at: placedAt },
-    challenges: [],
-  }));
-  attempt.ports.log.info('order placed', {
-    certificate: attempt.certificate,
-    order: order.url,
-    status: order.status,
-  });
+  const order = await authority.newOrder(identity.names);
+  const { url, status } = order;
+  const placedAt = ports.time.now();
+  const saved = { url, after, at: placedAt, directory: authority.directory };
+  await save(attempt, (latest) => ({ ...latest, order: saved, challenges: left }));
+  ports.log.info('order placed', { certificate, order: url, status });
   return { order, after, placedAt, added: undefined, isNew: true, places };
 }
 
@@ -114,20 +140,13 @@ async function closed(
   issued: IssuedCertificate,
   challenges: readonly SavedChallenge[],
 ): Promise<IssuedCertificate> {
-  const { ports, certificate } = attempt;
-  const [removed, destroyed] = await Promise.allSettled([
-    removeChallenges(attempt, challenges),
-    ports.vault.destroy(pendingName(attempt.settings, certificate)),
-  ]);
-  for (const result of [removed, destroyed])
-    if (result.status === 'rejected')
-      ports.log.warn('clean-up failed', { certificate, reason: messageOf(result.reason) });
+  const [left] = await Promise.all([removeChallenges(attempt, challenges), forgetKey(attempt)]);
   await save(attempt, (latest) => ({
     ...latest,
     lease: undefined,
     failure: undefined,
     order: undefined,
-    challenges: removed.status === 'fulfilled' ? [] : latest.challenges,
+    challenges: left,
   }));
   return issued;
 }

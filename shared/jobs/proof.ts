@@ -8,11 +8,11 @@ import { type Placement, propagated } from './placement.ts';
 /** An order, and where the TXT of each of its names belongs. */
 export type Provable = Readonly<{ order: Order; places: readonly Placement[] }>;
 
-/** Whom an attempt asks, and since when; `placedAt` is unknown for an order of an earlier program. */
+/** Whom an attempt asks, and since when. */
 export type Asked = Readonly<{
   authority: CertificateAuthority;
   attempt: Attempt;
-  placedAt: Date | undefined;
+  placedAt: Date;
 }>;
 
 /** The order once every authorization is valid: all challenges are answered before the first poll. */
@@ -144,7 +144,7 @@ const PATIENCE_MS = 15 * 60_000;
 function outlasted({ url, status }: Order, retryAt: Date, asked: Asked): CertificateError {
   const { attempt, placedAt } = asked;
   const now = attempt.ports.time.now().getTime();
-  if (!placedAt || now - placedAt.getTime() < PATIENCE_MS)
+  if (now - placedAt.getTime() < PATIENCE_MS)
     return new CertificateError(
       'unfinished',
       `still waiting for the CA to leave "${status}" of order ${url}`,

@@ -16,23 +16,27 @@ import { messageOf } from '../errors.ts';
 import type { Writers } from '../ports.ts';
 import type { Recipient } from './deliver.ts';
 
-/** Who gets a certificate, and the Ingresses of the namespaces concerned. `faults` are clusters that could not be read. */
+/** A certificate, and Secrets that a message names: they ask for it as reconcile sees it, or only still hold it. */
+export type Addressed = Readonly<{ stored: StoredRecord; named: readonly Target[] }>;
+
+/**
+ * Who gets a certificate, and the Ingresses of the namespaces concerned. `names` are the certificate's, undefined when neither the record
+ * nor whoever asks tells them: then nobody gets it. `faults` are clusters that could not be read.
+ */
 export type Recipients = Readonly<{
+  names: readonly string[] | undefined;
   recipients: readonly Recipient[];
   ingresses: readonly Readonly<{ cluster: string; ingress: Ingress }>[];
   faults: readonly string[];
 }>;
 
-/**
- * Derives the targets again from the namespaces that the record names: what they ask for now decides, with the policy as it is now.
- * `named` are Secrets that the message names: they ask for it as reconcile sees it, or only still hold it.
- */
+/** Derives the targets again from the namespaces that the record names: what they ask for now decides, with the policy as it is now. */
 export async function recipients(
-  stored: StoredRecord,
-  named: readonly Target[],
+  of: Addressed,
   writers: Writers,
   rules: Rules,
 ): Promise<Recipients> {
+  const { stored, named } = of;
   const { record } = stored;
   const asking = [...record.askers, ...(record.manual?.targets ?? []), ...named];
   const byCluster = [...Map.groupBy(asking, ({ cluster }) => cluster)].filter(([name]) =>
@@ -43,7 +47,7 @@ export async function recipients(
   );
   const ingresses = results.flatMap((result) => ('ingresses' in result ? result.ingresses : []));
   return {
-    recipients: claims(stored, named, requestsOf(ingresses, stored, rules), rules),
+    ...claims(of, requestsOf(ingresses, stored, rules), rules),
     ingresses,
     faults: results.flatMap((result) => ('fault' in result ? [result.fault] : [])),
   };
@@ -55,11 +59,10 @@ export async function recipients(
  * itself names the Secret. One that is only named has to be one that may hold it.
  */
 function claims(
-  stored: StoredRecord,
-  named: readonly Target[],
+  { stored, named }: Addressed,
   requests: readonly Request[],
   rules: Rules,
-): readonly Recipient[] {
+): Pick<Recipients, 'names' | 'recipients'> {
   const whole = grouped(stored.id, requests, rules);
   const names = stored.record.identity.names ?? whole?.identity.names;
   const isCovered = (name: string) => names?.some((pattern) => covers(pattern, name)) ?? false;
@@ -76,7 +79,7 @@ function claims(
   const byTarget = new Map(
     [...partly, ...called, ...asked].map((recipient) => [targetKey(recipient.target), recipient]),
   );
-  return [...byTarget.values()];
+  return { names, recipients: [...byTarget.values()] };
 }
 
 const grouped = (

@@ -1,7 +1,7 @@
 import pLimit from 'p-limit';
 import type { PlanEntry } from '../domain/plan.ts';
 import type { TargetPlan } from '../domain/plan-rules.ts';
-import { newRecord } from '../domain/record.ts';
+import { type CertificateRecord, newRecord, type StoredRecord } from '../domain/record.ts';
 import { issueTask, taskName } from '../domain/task.ts';
 import { messageOf } from '../errors.ts';
 import type { CertificateRecords, IssueQueue, Log, RepairMessages } from '../ports.ts';
@@ -55,29 +55,15 @@ async function attempted(entry: PlanEntry, ports: ReconcilePorts): Promise<Fault
 }
 
 /** The record first, so that a worker finds it; then the task; then the repair. Each may come twice. */
-async function act(
-  entry: PlanEntry,
-  { records, queue, repairs, time }: ReconcilePorts,
-): Promise<void> {
-  const { id, task, repair, askers } = entry;
-  let { stored } = entry;
-  if (!stored && task)
-    stored = await records.create(
-      id,
-      newRecord(task.identity, { askers: askers ?? [], manual: undefined }),
-    );
-  else if (stored && (askers || isVoid(entry)))
-    stored = await records.update(id, (record) => ({
-      ...record,
-      askers: askers ?? record.askers,
-      ...(isVoid(entry) ? { issued: undefined, delivered: undefined } : {}),
-    }));
-  if (task && stored) {
+async function act(entry: PlanEntry, ports: ReconcilePorts): Promise<void> {
+  const { id, task, repair } = entry;
+  const { queue, repairs, time } = ports;
+  const stored = await noted(entry, ports);
+  const isOvertaken = isVoid(entry) && stored?.record.issued !== undefined;
+  if (task && stored && !isOvertaken) {
     const work = issueTask(id, task.identity, task.reason, stored.record);
-    const now = time.now();
-    // Without a version it looks like the first task of its life, whose name is taken.
-    const at = isVoid(entry) ? now : task.at;
-    await queue.enqueue(taskName(work, { at, since: stored.createdAt, now }), work, task.at);
+    const planned = { at: task.at, of: stored, now: time.now() };
+    await queue.enqueue(taskName(work, planned), work, task.at);
   }
   if (repair)
     await repairs.publish(id, {
@@ -86,9 +72,38 @@ async function act(
     });
 }
 
+/** The record with what the plan found out, as far as nothing else happened since; undefined when there is none and none is needed. */
+async function noted(
+  entry: PlanEntry,
+  { records, time }: ReconcilePorts,
+): Promise<StoredRecord | undefined> {
+  const { id, task, askers, stored } = entry;
+  if (!stored)
+    return (
+      task &&
+      records.create(id, newRecord(task.identity, { askers: askers ?? [], manual: undefined }))
+    );
+  if (!askers && !isVoid(entry)) return stored;
+  return records.update(id, (record) => {
+    const isStillVoid = isVoid(entry) && isUntouched(record, stored.record, time.now());
+    if (!askers && !isStillVoid) return undefined;
+    return {
+      ...record,
+      askers: askers ?? record.askers,
+      ...(isStillVoid ? { issued: undefined, delivered: undefined } : {}),
+    };
+  });
+}
+
 // Every version was disabled: a worker, which judges by the record, would call it good.
 const isVoid = ({ task, stored }: PlanEntry) =>
   task?.reason === 'missing' && stored?.record.issued !== undefined;
+
+const isUntouched = (
+  { issued, lease }: CertificateRecord,
+  surveyed: CertificateRecord,
+  now: Date,
+) => issued?.version === surveyed.issued?.version && !(lease && lease.until > now);
 
 /** Whom the repair must name: who only still serves the certificate, and who lacks it, for zones are not known to sync. */
 const isNamed = ({ asked, standing }: TargetPlan) => !asked || standing.state === 'behind';

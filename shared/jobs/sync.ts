@@ -1,7 +1,6 @@
-import { certificateId } from '../domain/certificate.ts';
 import { type Outcome, recorded, versionsToDestroy } from '../domain/delivery.ts';
 import { targetKey } from '../domain/grouping.ts';
-import type { IssuedCertificate, StoredRecord, Target, VersionState } from '../domain/record.ts';
+import type { StoredRecord, Target, VersionState } from '../domain/record.ts';
 import type { Rules } from '../domain/request.ts';
 import { CertificateError, messageOf } from '../errors.ts';
 import type { CertificateRecords, Handshakes, Log, Time } from '../ports.ts';
@@ -46,17 +45,19 @@ export async function sync(
   const { certificate } = message;
   const stored = await ports.records.read(certificate);
   if (!stored) return { certificate, state: 'nothing', reason: 'its secret is gone' };
-  requireOwnRecord(stored);
-  const found = await recipients(stored, message.targets, ports.writers, settings.rules);
+  const { rules } = settings;
+  const found = await recipients({ stored, named: message.targets }, ports.writers, rules);
+  // Who cannot be asked now may be the one who knows the names.
+  if (!found.names && found.faults.length > 0) throw undelivered(certificate, found.faults);
   const atLeast = Math.max(message.version ?? 0, stored.record.issued?.version ?? 0);
-  const { installation } = settings.rules;
-  const done = await deliver(stored, found.recipients, ports, { installation, atLeast });
+  const done = await deliver({ stored, ...found, atLeast }, ports, rules);
   if (!done) return { certificate, state: 'nothing', reason: 'no version is enabled' };
-  report(certificate, done.newest.issued, done.written, ports.log);
+  report(certificate, done, ports.log);
   return concluded(stored, { ...found, ...done }, { ports, settings });
 }
 
-type Delivered = Recipients & NonNullable<Awaited<ReturnType<typeof deliver>>>;
+type Done = NonNullable<Awaited<ReturnType<typeof deliver>>>;
+type Delivered = Recipients & Done;
 type Surroundings = Readonly<{ ports: SyncPorts; settings: SyncSettings }>;
 
 /** What follows from a delivery. The proofs go last: they may take long, and nothing depends on them. */
@@ -68,16 +69,15 @@ async function concluded(
   const { id: certificate } = stored;
   const { newest, written, faults } = delivered;
   const { version } = newest.issued;
+  const withheld = sentences(written, 'withheld');
+  if (withheld.length > 0 && version !== stored.record.issued?.version)
+    throw unrecorded(certificate, version, withheld);
   const failed = [...faults, ...sentences(written, 'failed')];
-  const refused = sentences(written, 'refused');
-  const isNewest = await record(stored, newest.issued, { failed, refused }, ports);
+  const refused = [...sentences(written, 'refused'), ...withheld];
+  const isNewest = await record(stored, { newest, failed, refused }, ports);
   if (isNewest && failed.length === 0) await destroyOld(certificate, newest, { ports, settings });
   const proofs = isNewest ? await proven(certificate, delivered, ports) : [];
-  if (failed.length > 0)
-    throw new CertificateError(
-      'cluster-unreachable',
-      `certificate ${certificate} is not delivered everywhere: ${failed.join('; ')}`,
-    );
+  if (failed.length > 0) throw undelivered(certificate, failed);
   return isNewest
     ? { certificate, state: 'delivered', version, targets: written, proofs }
     : { certificate, state: 'nothing', reason: `a newer version than ${version} came in between` };
@@ -97,50 +97,55 @@ async function proven(
   return proofs;
 }
 
-/** A record that was edited into another certificate's must not lead that one's key to whoever asks for this one. */
-function requireOwnRecord({ id, record: { identity } }: StoredRecord): void {
-  const { names, issuer, keyType } = identity;
-  if (!names || certificateId({ names, issuer, keyType }) === id) return;
-  throw new CertificateError(
-    'record-invalid',
-    `the record of certificate ${id} holds other names, issuer or key type than its id stands for; look who changed its annotations`,
+const undelivered = (certificate: string, failed: readonly string[]) =>
+  new CertificateError(
+    'cluster-unreachable',
+    `certificate ${certificate} is not delivered everywhere: ${failed.join('; ')}`,
   );
-}
+
+// What is recorded is what is renewed: a Secret that may not have it would go on serving what nobody renews.
+const unrecorded = (certificate: string, version: number, withheld: readonly string[]) =>
+  new CertificateError(
+    'certificate-invalid',
+    `version ${version} of certificate ${certificate} is not for everybody, and the one before is renewed: ${withheld.join('; ')}`,
+  );
 
 const sentences = (written: readonly Written[], of: Written['state']): readonly string[] =>
   written
     .filter(({ state }) => state === of)
     .map(({ target, reason }) => `Secret ${targetKey(target)} ${reason ?? ''}`);
 
-function report(
-  certificate: string,
-  { version, serial, notAfter }: IssuedCertificate,
-  written: readonly Written[],
-  log: Log,
-): void {
+function report(certificate: string, { newest, written }: Done, log: Log): void {
+  const { version, serial, notAfter } = newest.issued;
   for (const { target, state, reason } of written) {
     const fields = { certificate, version, serial, notAfter, ...target, state, reason };
-    if (state === 'refused') log.warn('secret refused', fields);
+    if (state === 'refused' || state === 'withheld') log.warn('secret refused', fields);
     else if (state === 'failed') log.error('secret not written', fields);
     else if (state === 'written') log.info('secret written', fields);
   }
 }
 
-type Shortfall = Readonly<{ failed: readonly string[]; refused: readonly string[] }>;
+type Result = Readonly<{
+  newest: Newest;
+  failed: readonly string[];
+  refused: readonly string[];
+}>;
 
 /**
  * The alias moves and the delivery is recorded in one write. What is in the version goes first: somebody may have imported it by hand.
- * False when a newer version was recorded in between.
+ * False when there is a newer version by now.
  */
 async function record(
   { id, record: before }: StoredRecord,
-  issued: IssuedCertificate,
-  { failed, refused }: Shortfall,
-  { records, time }: SyncPorts,
+  { newest, failed, refused }: Result,
+  { records, versions, time }: SyncPorts,
 ): Promise<boolean> {
+  const { issued } = newest;
+  // Whoever disabled the version that is recorded may have enabled it again, and another run delivered it.
+  const isBack = (before.issued?.version ?? 0) > issued.version;
   const outcome: Outcome = {
-    ...{ issued, before: before.issued?.version, refused },
-    ...{ isComplete: failed.length === 0, at: time.now() },
+    ...{ issued, listed: isBack ? await versions.list(id) : newest.listed },
+    ...{ refused, isComplete: failed.length === 0, at: time.now() },
   };
   const { record: latest } = await records.update(
     id,

@@ -1,11 +1,21 @@
 import { describe, expect, test } from 'vitest';
 import type { SecretMetadata, Sight, Standing } from '../../shared/domain/delivery.ts';
-import { mayHold, recorded, standing, versionsToDestroy } from '../../shared/domain/delivery.ts';
+import {
+  lagsBehind,
+  mayHold,
+  recorded,
+  shortcoming,
+  standing,
+  versionsToDestroy,
+} from '../../shared/domain/delivery.ts';
 import type { CertificateRecord, VersionState } from '../../shared/domain/record.ts';
 import type { Rules } from '../../shared/domain/request.ts';
-import { cluster, day, desired, issued, record, rules, secret, target } from './build.ts';
+import { cluster, day, desired, issued, later, record, rules, secret, target } from './build.ts';
 
 const { id } = desired();
+/** Versions in these states, the newest first. */
+const numbered = (states: readonly VersionState['state'][]): readonly VersionState[] =>
+  states.map((state, index) => ({ number: states.length - index, state }));
 const holding = (differs: Partial<SecretMetadata> = {}): Sight => ({
   state: 'present',
   secret: secret(differs),
@@ -105,11 +115,47 @@ test.for<[string, readonly VersionState['state'][], number, readonly number[]]>(
   ['what is destroyed is not destroyed again', ['enabled', 'enabled', 'destroyed'], 2, []],
   ['with one kept everything older goes', ['enabled', 'disabled', 'enabled'], 1, [2, 1]],
 ])('%s', ([, states, keep, expected]) => {
-  const versions = states.map((state, index) => ({
-    number: states.length - index,
-    state,
-  }));
-  expect(versionsToDestroy(versions, states.length, keep)).toEqual(expected);
+  expect(versionsToDestroy(numbered(states), states.length, keep)).toEqual(expected);
+});
+
+test.for<[string, readonly VersionState['state'][], number, boolean]>([
+  ['none behind nothing', [], 0, false],
+  ['none behind one that exists', [], 1, true],
+  ['as many as there are', ['disabled', 'enabled'], 2, false],
+  ['more than are known', ['enabled', 'enabled'], 1, false],
+  ['fewer than are known', ['enabled', 'enabled'], 3, true],
+])('a list of versions that has %s', ([, states, known, expected]) =>
+  expect(lagsBehind(numbered(states), known)).toBe(expected),
+);
+
+describe('a version that was added', () => {
+  const MINUTE = 60_000;
+  const found = (
+    differs: Partial<Parameters<typeof shortcoming>[0]> = {},
+  ): Parameters<typeof shortcoming>[0] => ({ ...issued(), names: ['www.a.test'], ...differs });
+  const wanted = ['www.a.test'];
+  const outside = (ms: number) => found({ notBefore: later(day(10), ms) });
+  const ending = (ms: number) => found({ notAfter: later(day(10), ms) });
+
+  test.for<[string, ReturnType<typeof found>, readonly string[], string | undefined]>([
+    ['for the very names is as good', found(), wanted, undefined],
+    ['for more names is as good', found({ names: ['a.test', 'www.a.test'] }), wanted, undefined],
+    ['for a wildcard is as good', found({ names: ['*.a.test'] }), wanted, undefined],
+    ['for other names is not', found({ names: ['*.b.test'] }), wanted, 'not good for www.a.test'],
+    ['for some of the names is not', found(), ['www.a.test', '*.a.test'], 'not good for *.a.test'],
+    ['for names that need no look is good by its dates', found(), [], undefined],
+    ['that ends right after now is good', ending(1), wanted, undefined],
+    ['that ends now is not', ending(0), wanted, 'good until 2026-01-11T00:00:00.000Z only'],
+    ['that begins within ten minutes is good', outside(10 * MINUTE), wanted, undefined],
+    [
+      'that begins later is not',
+      outside(10 * MINUTE + 1),
+      wanted,
+      'not good before 2026-01-11T00:10:00.001Z',
+    ],
+  ])('%s', ([, version, names, expected]) =>
+    expect(shortcoming(version, names, day(10))).toBe(expected),
+  );
 });
 
 describe('a Secret that says it serves a certificate', () => {
@@ -154,7 +200,8 @@ describe('the record after a delivery', () => {
     delivered: { version, at: day(0), failed },
   });
   const outcome = (differs: Partial<Parameters<typeof recorded>[1]> = {}) => ({
-    ...{ issued: issued(), before: 1, isComplete: true, refused: [], at: day(1) },
+    ...{ issued: issued(), listed: numbered(['enabled']), isComplete: true, refused: [] },
+    at: day(1),
     ...differs,
   });
   const asked = (n: number) => ({
@@ -179,14 +226,14 @@ describe('the record after a delivery', () => {
     ['says so since somebody asked by hand', asked(0), outcome()],
     ['was asked for by hand and is not complete', asked(0.5), outcome({ isComplete: false })],
     [
-      'says that a newer version was recorded meanwhile',
+      'names a newer version than is listed, which was recorded meanwhile',
       { issued: two, ...done(2) },
-      outcome({ before: 1 }),
+      outcome(),
     ],
     [
-      'says that a newer version was recorded where there was none',
+      'names a newer version that was enabled again meanwhile',
       { issued: two, ...done(2) },
-      outcome({ before: undefined }),
+      outcome({ listed: numbered(['enabled', 'enabled']) }),
     ],
   ])('is left alone when it %s', ([, differs, of]) =>
     expect(recorded(record(differs), of)).toBeUndefined(),
@@ -196,34 +243,36 @@ describe('the record after a delivery', () => {
     [string, Partial<CertificateRecord>, ReturnType<typeof outcome>, Partial<CertificateRecord>]
   >([
     ['names the new version', {}, outcome({ issued: two }), { issued: two, delivered: newest }],
-    [
-      'goes back to an older version that was newest enabled from the start',
-      { issued: two, ...done(2) },
-      outcome({ before: 2 }),
-      { issued: issued(), delivered: { ...newest, version: 1 } },
-    ],
+    ...(['disabled', 'destroyed'] as const).map(
+      (state): [string, Partial<CertificateRecord>, ReturnType<typeof outcome>, object] => [
+        `goes back to an older version when the newer one is ${state}`,
+        { issued: two, ...done(2) },
+        outcome({ listed: numbered([state, 'enabled']) }),
+        { issued: issued(), delivered: { ...newest, version: 1 } },
+      ],
+    ),
     [
       'goes forward when what was recorded meanwhile is older',
       {},
-      outcome({ issued: two, before: undefined }),
+      outcome({ issued: two }),
       { issued: two, delivered: newest },
     ],
     [
       'names what the worker recorded, when it is not delivered yet',
       { issued: two, ...done(1) },
-      outcome({ issued: two, before: 2 }),
+      outcome({ issued: two }),
       { issued: two, delivered: newest },
     ],
     [
       'keeps the last complete delivery, and moves the alias',
       { issued: two, ...done(1) },
-      outcome({ issued: two, before: 2, isComplete: false }),
+      outcome({ issued: two, isComplete: false }),
       { issued: two, ...done(1) },
     ],
     [
       'is the first',
       { issued: undefined, delivered: undefined },
-      outcome({ before: undefined, isComplete: false }),
+      outcome({ isComplete: false }),
       { issued: issued(), delivered: undefined },
     ],
     [

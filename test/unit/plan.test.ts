@@ -415,6 +415,13 @@ describe('the Secrets', () => {
 });
 
 describe('the versions', () => {
+  const TWICE: Partial<Facts> = {
+    ...recorded({
+      issued: issued({ version: 2, fingerprint: 'f2' }),
+      delivered: { version: 2, at: day(1), failed: [] },
+    }),
+    ...sights(holding({ version: 2, fingerprint: 'f2' })),
+  };
   test.for<[string, readonly Partial<Facts>[], Outcome]>([
     ['that are as recorded change nothing', [versions('enabled')], ['keep', 'fresh', undefined]],
     [
@@ -443,7 +450,22 @@ describe('the versions', () => {
       [versions('disabled', 'destroyed')],
       ['issue', 'missing', 'missing'],
     ],
-    ['that are none are no certificate', [versions()], ['issue', 'missing', 'missing']],
+    ['that are none are no certificate', [versions(), NEVER], ['issue', 'missing', 'missing']],
+    [
+      'that are none although one is recorded are not believed',
+      [versions()],
+      ['keep', 'fresh', undefined],
+    ],
+    [
+      'that are older than the one recorded are not believed',
+      [versions('disabled'), TWICE],
+      ['keep', 'fresh', undefined],
+    ],
+    [
+      'that are older than the one recorded are no reason to go back',
+      [versions('enabled'), TWICE],
+      ['keep', 'fresh', undefined],
+    ],
     [
       'that are not as recorded hold up no renewal',
       [versions('enabled', 'enabled'), { now: day(70) }],
@@ -469,6 +491,21 @@ describe('what is wanted', () => {
 
   test.for<[string, readonly Partial<Facts>[], Outcome]>([
     ['is what a Secret still serves', [served, late], ['issue', 'due', 'due']],
+    [
+      "is not what a copy says it serves that is nobody's",
+      [UNASKED, sights(holding({ installation: undefined })), late],
+      ['keep', 'not-wanted', undefined],
+    ],
+    [
+      'is not what a Secret of ours holds that does not say which',
+      [UNASKED, sights(holding({ certificate: undefined })), late],
+      ['keep', 'not-wanted', undefined],
+    ],
+    [
+      'is not what a Secret of another installation says it serves',
+      [UNASKED, sights(holding({ installation: 'other' })), late],
+      ['keep', 'not-wanted', undefined],
+    ],
     [
       'is what a namespace asked for where a Secret was not looked at',
       [UNASKED, { unlooked: new Set(['prod/shop']) }, late],

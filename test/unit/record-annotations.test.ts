@@ -1,11 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Asker, type CertificateRecord, newRecord } from '../../shared/domain/record.ts';
+import {
+  type Asker,
+  type CertificateRecord,
+  newRecord,
+  type SavedChallenge,
+} from '../../shared/domain/record.ts';
 import {
   abridged,
   parseRecord,
   RECORD_FIELDS,
   recordAnnotations,
+  remembered,
 } from '../../shared/domain/record-annotations.ts';
 import { day, identity, issued, record, target } from './build.ts';
 
@@ -17,7 +23,10 @@ const FULL: CertificateRecord = record({
   ],
   manual: { targets: [target(), target({ secret: 'other' })], by: 'ops@a.test', at: day(1) },
   lease: { holder: 'worker-1', until: day(2) },
-  order: { url: 'https://ca.test/order/1', after: 0, at: day(2) },
+  order: {
+    ...{ url: 'https://ca.test/order/1', after: 0, at: day(2) },
+    directory: 'https://ca.test/directory',
+  },
   challenges: [{ project: 'p', zone: 'a-test', owner: '_acme-challenge.www.a.test', value: 'v' }],
   failure: { code: 'ca-unavailable', message: 'm', count: 1, retryAt: day(3) },
   delivered: { version: 1, at: day(4), failed: ['Secret prod/shop/tls is away'] },
@@ -31,6 +40,7 @@ describe('a record', () => {
     ['with everything', FULL],
     ['that is new', NEW],
     ['whose names did not fit', { ...NEW, identity: { ...NEW.identity, names: undefined } }],
+    ['of an earlier program', { ...NEW, order: { url: 'https://ca.test/order/1', after: 0 } }],
     ['with an RSA key', { ...NEW, identity: { ...NEW.identity, keyType: 'rsa-2048' } }],
   ])('%s is read as it was written', ([, of]) => expect(readAgain(of)).toEqual({ record: of }));
 
@@ -107,6 +117,34 @@ describe('what is too long', () => {
   });
 });
 
+describe('TXT values that are left behind', () => {
+  const place = { project: 'p', zone: 'a-test' };
+  const left = (count: number, length = 43): readonly SavedChallenge[] =>
+    Array.from({ length: count }, (_, index) => ({
+      ...place,
+      owner: `_acme-challenge.left${index}.some.names.of.a.test`,
+      value: 'v'.repeat(length),
+    }));
+  /** One whose annotation is `length` characters long. */
+  const sized = (length: number): readonly SavedChallenge[] => [
+    { ...place, owner: 'o', value: 'v'.repeat(length - '{"p/a-test":{"o":[""]}}'.length) },
+  ];
+
+  test.for<[string, readonly SavedChallenge[], readonly SavedChallenge[]]>([
+    ['are none where there are none', [], []],
+    ['are remembered up to 2 KiB', sized(2048), sized(2048)],
+    ['are not beyond that', sized(2049), []],
+    ['are given up from the oldest on', [...sized(2048), ...left(3)], left(3)],
+  ])('%s', ([, all, kept]) => expect(remembered(all)).toEqual(kept));
+
+  test('leave room for those of an order of a hundred names', () => {
+    const ordered = left(100).map(({ owner, ...one }) => ({ ...one, owner: `${owner}.example` }));
+    const challenges = [...remembered(left(100)), ...ordered];
+    const texts = Object.entries(recordAnnotations({ ...FULL, challenges })).flat();
+    expect(texts.join('').length).toBeLessThan(16_384);
+  });
+});
+
 describe('annotations that nobody wrote like that', () => {
   const broken = (field: string, text: string | undefined) => {
     const { [field]: _, ...others } = recordAnnotations(FULL);
@@ -132,6 +170,12 @@ describe('annotations that nobody wrote like that', () => {
       'order',
       '{"url":"u","after":"1"}',
       'order.after is not a whole number',
+    ],
+    [
+      'has a directory that is none',
+      'order',
+      '{"url":"u","after":1,"directory":1}',
+      'order.directory is not a text',
     ],
     ['has no time', 'order', '{"url":"u","after":1,"at":"x"}', 'order.at is not a time'],
     [
@@ -238,7 +282,7 @@ test('any record is read as it was written', () => {
       }),
     ),
     lease: maybe(fc.record({ holder: text, until: moment })),
-    order: maybe(fc.record({ url: text, after: count, at: maybe(moment) })),
+    order: maybe(fc.record({ url: text, after: count, at: maybe(moment), directory: maybe(text) })),
     challenges: fc.array(fc.record({ project: word, zone: word, owner: word, value: text })),
     issued: maybe(
       fc.record({

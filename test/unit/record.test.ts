@@ -1,6 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { isOwn, isRecordOf, isWanted, newRecord } from '../../shared/domain/record.ts';
-import { day, identity, record, stored, target } from './build.ts';
+import {
+  isAskable,
+  isOwn,
+  isRecordOf,
+  isWanted,
+  newRecord,
+  type SavedOrder,
+} from '../../shared/domain/record.ts';
+import { day, identity, later, record, stored, target } from './build.ts';
 
 const NOBODY = { askers: [], manual: undefined };
 
@@ -72,4 +79,26 @@ describe('a certificate is wanted', () => {
     ['while a person does', { askers: [], manual }, true],
     ['by nobody else', { askers: [] }, false],
   ])('%s', ([, differs, expected]) => expect(isWanted(record(differs))).toBe(expected));
+});
+
+describe('a saved order', () => {
+  const DIRECTORY = 'https://ca.test/directory';
+  const order: SavedOrder = {
+    url: 'https://orders.ca.test/1',
+    after: 0,
+    at: day(0),
+    directory: DIRECTORY,
+  };
+
+  test.for<[string, Partial<SavedOrder>, Date, boolean]>([
+    ['is asked for at its directory, whatever host its URL is on', {}, day(1), true],
+    ['is not asked for at another', { directory: 'https://ca.test/other' }, day(1), false],
+    ['of an earlier program is taken for one of this', { directory: undefined }, day(1), true],
+    ['is asked for until it is a week old', {}, later(day(7), -1), true],
+    ['is not asked for from then on', {}, day(7), false],
+    ['of an earlier program is not either', { directory: undefined }, day(7), false],
+    ['whose age nobody knows is not asked for', { at: undefined }, day(0), false],
+  ])('%s', ([, differs, now, expected]) => {
+    expect(isAskable({ ...order, ...differs }, DIRECTORY, now)).toBe(expected);
+  });
 });

@@ -58,7 +58,7 @@ describe('the name of a task', () => {
         failures: 0,
         ...task,
       },
-      { at, since: day(0), now: at, ...planned },
+      { at, of: { createdAt: day(0), etag: 'e1' }, now: at, ...planned },
     );
 
   test('is a hash and the id, within the letters and length of Cloud Tasks', () => {
@@ -71,7 +71,8 @@ describe('the name of a task', () => {
     ['right before six hours have passed', { now: later(at, 6 * HOUR - 1) }, true],
     ['six hours after its moment, for it was lost', { now: later(at, 6 * HOUR) }, false],
     ['for another moment', { at: later(at, 1) }, false],
-    ['for "now"', { at: undefined, since: at }, false],
+    ['for "now"', { at: undefined, of: { createdAt: at, etag: 'e1' } }, false],
+    ['after a write of the record', { of: { createdAt: day(0), etag: 'e2' } }, true],
   ])('stays or changes: %s: %o', ([, planned, same]) => {
     expect(named({}, planned) === named()).toBe(same);
   });
@@ -90,7 +91,13 @@ describe('the name of a task', () => {
     ['is the same for the next six hours', 6 * HOUR, 12 * HOUR - 1, true],
     ['is a new one after twelve', 12 * HOUR - 1, 12 * HOUR, false],
   ])('%s', ([, one, other, same]) => {
-    const nameAfter = (ms: number) => named({}, { at: undefined, since: at, now: later(at, ms) });
+    const of = { createdAt: at, etag: 'e1' };
+    const nameAfter = (ms: number) => named({}, { at: undefined, of, now: later(at, ms) });
     expect(nameAfter(one) === nameAfter(other)).toBe(same);
+  });
+
+  test('is a new one for "now" after a write of the record: it was taken back, and is asked for again', () => {
+    const nameOf = (etag: string) => named({}, { at: undefined, of: { createdAt: at, etag } });
+    expect(nameOf('e2')).not.toBe(nameOf('e1'));
   });
 });

@@ -39,6 +39,7 @@ export function createCertificateAuthority(
   const order = (url: string) =>
     call(`order ${url}`, async ({ api }) => asOrder(url, await api.getOrder(url)));
   return {
+    directory: issuer.directory,
     newOrder: (names) =>
       call(`the order for ${names.join(', ')}`, async ({ api }) => {
         const identifiers = names.map((value) => ({ type: 'dns', value }));

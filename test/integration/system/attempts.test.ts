@@ -1,17 +1,19 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { issueDependencies } from '../../../functions/dependencies.ts';
 import { AcmeProblem } from '../../../local/acme-ca/problem.ts';
+import { GoogleFault } from '../../../local/google-api.ts';
 import { certificateId } from '../../../shared/domain/certificate.ts';
-import { newRecord } from '../../../shared/domain/record.ts';
+import { type CertificateRecord, newRecord } from '../../../shared/domain/record.ts';
 import { type IssueReason, type IssueTask, issueTask } from '../../../shared/domain/task.ts';
 import { CertificateError } from '../../../shared/errors.ts';
 import { type IssueOutcome, issue } from '../../../shared/jobs/issue.ts';
+import { reconcile } from '../../../shared/jobs/reconcile.ts';
 import type { CertificateAuthority, Order } from '../../../shared/ports.ts';
-import { on, refusing, weather } from './faults.ts';
+import { on, once, refusing, weather } from './faults.ts';
 import { certificateFor, planned, removeIngress, served } from './hands.ts';
 import { SILENT } from './mortal.ts';
 import { ingress, type Running, started } from './running.ts';
-import { txtSets } from './traces.ts';
+import { changeTxt, txtSets } from './traces.ts';
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 1440 * MINUTE_MS;
@@ -48,6 +50,29 @@ describe('what nothing asks for any more', () => {
     expect({ askers, issued, count: failure?.count }).toEqual({ askers: [], count: 1 });
     expect(orders()).toBe(before);
   });
+});
+
+test('two ticks make one task, and another when it was taken back meanwhile and is asked for again', async () => {
+  const { ports, settings } = one.system.functions.reconcile;
+  const shared = await ports();
+  const names: string[] = [];
+  const enqueue = async (name: string, task: IssueTask) => {
+    if (task.identity.names.includes('again.a.test')) names.push(name);
+    return 'enqueued' as const;
+  };
+  const tick = () => reconcile({ ...shared, queue: { enqueue } }, settings);
+  const again = ingress('again', ['again.a.test'], 'again');
+  await one.apply('one', again);
+  await tick();
+  await tick();
+  await removeIngress(one, 'one', 'again');
+  await tick();
+  await one.apply('one', again);
+  await tick();
+  await tick();
+  expect(names).toEqual([names[0], names[0], names[2], names[2]]);
+  expect(names[2]).not.toBe(names[0]);
+  await removeIngress(one, 'one', 'again');
 });
 
 test('a CA that asks for a second each time it is down is asked after a minute', async () => {
@@ -143,7 +168,10 @@ async function worker(differs: Difference, names: readonly string[]) {
       if (!stored) throw new Error('its record is gone');
       return stored.record;
     },
+    change: (differs: Partial<CertificateRecord>) =>
+      shared.records.update(id, (record) => ({ ...record, ...differs })),
     forget: () => shared.records.update(id, (record) => ({ ...record, askers: [] })),
+    pass,
     key: () => shared.vault.read(`certherd-pending-${id}`),
     /** Runs what was enqueued last, at its time. */
     next: async () => {
@@ -182,6 +210,7 @@ const slow =
         return reply;
       };
     return {
+      directory: ca.directory,
       newOrder: slowly(ca.newOrder),
       order: slowly(ca.order),
       authorization: slowly(ca.authorization),
@@ -218,7 +247,9 @@ test('a large certificate of a slow CA is issued in several attempts by one orde
   const before = orders();
   const states = [(await it.run(it.taskOf('missing'))).state];
   while (states.at(-1) === 'unfinished' && states.length < 6) states.push((await it.next()).state);
-  expect(states).toEqual(['unfinished', 'unfinished', 'issued']);
+  // How many, its validations decide, which take real time.
+  expect(states.slice(0, 2)).toEqual(['unfinished', 'unfinished']);
+  expect(states.at(-1)).toBe('issued');
   expect(orders() - before).toBe(1);
 });
 
@@ -314,5 +345,153 @@ describe('a clean-up', () => {
     expect(await it.record()).toMatchObject({ order: undefined, challenges: [] });
     expect(await it.key()).toBeUndefined();
     expect(await planned(one)).toContain('unwanted.a.test keep not-wanted');
+  });
+});
+
+describe('an open order', () => {
+  test.for<[string, string, string | undefined, number]>([
+    ['is given up at once', 'when another directory is configured', 'https://new.test/', 0],
+    ['is given up after a week', 'when its CA does not answer', undefined, 7],
+  ])('%s %s', async ([title, , directory, days]) => {
+    let gone: string | undefined;
+    const difference: Difference = (ca, time) => {
+      const own = stuck(() => gone === undefined)(ca, time);
+      return {
+        ...own,
+        directory: (gone && directory) ?? ca.directory,
+        order: (url) => {
+          if (url === gone) throw new CertificateError('ca-unavailable', 'it is gone');
+          return own.order(url);
+        },
+      };
+    };
+    const it = await worker(difference, [`${title.replaceAll(' ', '-')}.a.test`]);
+    const before = orders();
+    expect((await it.run(it.taskOf('missing'))).state).toBe('unfinished');
+    gone = (await it.record()).order?.url;
+    const start = it.now();
+    for (let count = 0; count < 12; count += 1) if ((await it.next()).state === 'issued') break;
+    expect((await it.record()).issued).toMatchObject({ version: 1 });
+    expect(Math.floor((it.now() - start) / DAY_MS)).toBe(days);
+    expect(orders() - before).toBe(2);
+  });
+});
+
+const forbidden = refusing(() => new GoogleFault('PERMISSION_DENIED', 'not yours'));
+
+test('a TXT value that cannot be removed holds up no order, and is removed as soon as it can be', async () => {
+  const it = await worker((ca) => ca, ['left.a.test']);
+  const name = '_acme-challenge.left.b.test';
+  const left = { project: 'p', zone: 'b-test', owner: name, value: 'v' };
+  await changeTxt(one, 'b.test', { name: `${name}.`, to: ['"v"'] });
+  await it.change({ challenges: [left, { ...left, zone: 'a-test' }] });
+  sky.set('cloud-dns', on(/b-test/, forbidden));
+  expect(await it.run(it.taskOf('missing'))).toMatchObject({ state: 'issued' });
+  expect(await it.record()).toMatchObject({ order: undefined, challenges: [left] });
+  const tidy = async () => it.run(it.taskOf('clean-up', await it.record()));
+  expect(await tidy()).toMatchObject({ state: 'kept', reason: /cannot be removed/ });
+  sky.clear();
+  expect(await tidy()).toMatchObject({ state: 'kept', reason: /is removed/ });
+  expect(await it.record()).toMatchObject({ challenges: [] });
+  expect(await txtSets(one, 'b.test')).toEqual([]);
+});
+
+test('TXT values stay in DNS for an attempt that is near, and no longer', async () => {
+  let isDown = true;
+  const difference: Difference = (ca) => ({
+    ...ca,
+    respond: async (url) => {
+      if (isDown) throw new CertificateError('ca-unavailable', 'it is down');
+      await ca.respond(url);
+    },
+  });
+  const it = await worker(difference, ['near.a.test']);
+  const before = orders();
+  const sets = async () =>
+    (await txtSets(one, 'a.test')).filter(({ name }) => name.includes('near'));
+  const after = async (attempt: Promise<IssueOutcome>) => {
+    const { state } = await attempt;
+    const { challenges, failure } = await it.record();
+    const minutes = ((failure?.retryAt.getTime() ?? 0) - it.now()) / MINUTE_MS;
+    return [state, minutes, challenges.length, (await sets()).length];
+  };
+  expect(await after(it.run(it.taskOf('missing')))).toEqual(['failed', 1, 1, 1]);
+  expect(await after(it.next())).toEqual(['failed', 10, 1, 1]);
+  sky.set('cloud-dns', on(/POST .*changes/, forbidden));
+  expect(await after(it.next())).toEqual(['failed', 100, 1, 1]);
+  sky.clear();
+  expect(await after(it.next())).toEqual(['failed', 1440, 1, 0]);
+  expect((await it.record()).failure).toMatchObject({ code: 'ca-unavailable', count: 4 });
+  isDown = false;
+  expect((await it.next()).state).toBe('issued');
+  expect(orders() - before).toBe(1);
+  expect(await sets()).toEqual([]);
+});
+
+describe('a worker that stalls, and wakes when its order is under way in the hands of another, leaves its key alone', () => {
+  /** A worker whose CA refuses the first finalize and leaves every other in "processing"; `stalls` is what happens meanwhile. */
+  async function staller(name: string, refusal: () => Promise<void>) {
+    let isRefused = false;
+    let isStuck = true;
+    const it = await worker(
+      (ca, time) => {
+        const own = stuck(() => isStuck)(ca, time);
+        return {
+          ...own,
+          finalize: async (order, csr) => {
+            if (isRefused) return own.finalize(order, csr);
+            isRefused = true;
+            await refusal();
+            throw new CertificateError('ca-rejected', 'No');
+          },
+        };
+      },
+      [`${name}.a.test`],
+    );
+    const expectIssued = async () => {
+      expect(await it.key()).toBeDefined();
+      isStuck = false;
+      expect((await it.next()).state).toBe('issued');
+    };
+    return { ...it, expectIssued };
+  }
+
+  type Staller = Awaited<ReturnType<typeof staller>>;
+  const stalls = async (it: Staller) => {
+    it.pass(200_000);
+    expect((await it.run(it.taskOf('resume'))).state).toBe('unfinished');
+  };
+  const whenTidying = (stall: () => Promise<void>) =>
+    sky.set('cloud-dns', on(/GET .*rrsets/, once(stall)));
+
+  test.for<[string, (stall: () => Promise<void>) => Promise<void> | void]>([
+    ['before its failure', (stall) => stall()],
+    ['between TXT and key', whenTidying],
+  ])('%s', async ([title, refusal]) => {
+    const before = orders();
+    const it: Staller = await staller(title.replaceAll(' ', '-').toLowerCase(), async () => {
+      await refusal(() => stalls(it));
+    });
+    expect(await it.run(it.taskOf('missing'))).toMatchObject({ state: 'kept' });
+    expect((await it.record()).failure).toBeUndefined();
+    await it.expectIssued();
+    expect(orders() - before).toBe(1);
+  });
+
+  test('in a clean-up', async () => {
+    const it = await staller('stalled-clean-up', async () => {
+      throw new CertificateError('ca-unavailable', 'it is down');
+    });
+    const before = orders();
+    await it.run(it.taskOf('missing'));
+    const { record } = await it.forget();
+    whenTidying(async () => {
+      await it.change({ askers: ASKERS });
+      it.pass(200_000);
+      expect((await it.next()).state).toBe('unfinished');
+    });
+    await it.run(it.taskOf('clean-up', record));
+    await it.expectIssued();
+    expect(orders() - before).toBe(1);
   });
 });

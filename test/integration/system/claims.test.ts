@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { certificateFor, makeSecret, planned, served } from './hands.ts';
+import { add, certificateFor, elsewhere, makeSecret, planned, served } from './hands.ts';
 import { ingress, type Running, running } from './running.ts';
 
 test('a Secret that a refused request names as well gets what the good request asks for', async () => {
@@ -90,6 +90,20 @@ test.for<[string, string, Parameters<typeof ingress>[3]]>([
   const { record } = await certificateFor(one, 'bank.a.test');
   expect(record.askers).toEqual([{ cluster: 'one', namespace: 'bank' }]);
   expect(await planned(one)).toContain('bank.a.test keep fresh');
+});
+
+test('a certificate that a person adds goes to nobody who may not have every name in it, and what is served stays renewed', async () => {
+  const one = await tenants();
+  const { serial } = await served(one, 'one', 'bank-tls', 'bank');
+  const { pem } = await elsewhere(['*.a.test', 'bank.a.test'], one.clock.now());
+  await add(one, one.id, pem);
+  expect(await served(one, 'one', 'bank-tls', 'bank')).toMatchObject({ version: '1', serial });
+  expect(one.log.map(({ reason }) => reason)).toContainEqual(
+    expect.stringContaining('Secret one/bank/bank-tls may not have *.a.test'),
+  );
+  one.clock.advance(63 * DAY_MS);
+  await one.tick();
+  expect(await served(one, 'one', 'bank-tls', 'bank')).toMatchObject({ version: '3' });
 });
 
 test('a copy that a replicator made is neither renewed nor a reason to renew', async () => {

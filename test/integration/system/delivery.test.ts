@@ -98,11 +98,10 @@ describe('the newest enabled version is the certificate', () => {
     expect(await planned(one)).toEqual(['shop.a.test keep fresh']);
     expect(one.system.ca?.counts().orders).toBe(1);
 
-    const expired = await elsewhere(
-      ['shop.a.test'],
-      new Date(one.clock.now().getTime() - 90 * DAY_MS),
-    );
-    for (const worse of [expired.pem, 'no certificate']) {
+    const fromDay = (days: number) => new Date(one.clock.now().getTime() + days * DAY_MS);
+    const expired = await elsewhere(['shop.a.test'], fromDay(-90));
+    const future = await elsewhere(['shop.a.test'], fromDay(20));
+    for (const worse of [expired.pem, future.pem, 'no certificate']) {
       await add(one, one.id, worse);
       expect(await served(one, 'one', 'shop-tls')).toEqual(secret);
     }
@@ -112,7 +111,7 @@ describe('the newest enabled version is the certificate', () => {
     expect(await current(one, one.id)).toBe('2');
     one.clock.advance(63 * DAY_MS);
     await one.tick();
-    expect(await served(one, 'one', 'shop-tls')).toMatchObject({ version: '5' });
+    expect(await served(one, 'one', 'shop-tls')).toMatchObject({ version: '6' });
   });
 
   test('a version that a person adds ends the failure of what could not be issued', async () => {

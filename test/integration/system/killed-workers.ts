@@ -24,7 +24,7 @@ const CALLS = {
     ...['POST changes', 'CA respond', 'CA respond (2)', 'CA order', 'GET cert (5)', 'CA finalize'],
     ...['CA order (2)', 'CA certificate', 'GET cert (6)', 'POST cert:addVersion', 'GET cert (7)'],
     ...['PATCH cert (4)', 'GET pending/versions', 'GET rrsets (2)', 'POST changes (2)'],
-    ...['POST pending/versions/1:destroy', 'GET cert (8)', 'PATCH cert (5)'],
+    ...['GET cert (8)', 'POST pending/versions/1:destroy', 'GET cert (9)', 'PATCH cert (5)'],
   ],
 };
 

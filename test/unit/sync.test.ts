@@ -1,0 +1,222 @@
+import { describe, expect, test } from 'vitest';
+import type {
+  CertificateRecord,
+  IssuedCertificate,
+  StoredRecord,
+  VersionState,
+} from '../../shared/domain/record.ts';
+import type { ClusterRules, Ingress } from '../../shared/domain/request.ts';
+import { CertificateError } from '../../shared/errors.ts';
+import { type SyncPorts, sync } from '../../shared/jobs/sync.ts';
+import { Sensitive } from '../../shared/sensitive.ts';
+import { cluster, day, identity, ingress, issued, rules, secret, stored } from './build.ts';
+
+const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
+const TWO = issued({ version: 2, serial: '0b', fingerprint: 'f2' });
+const ENABLED: readonly VersionState[] = [
+  { number: 2, state: 'enabled' },
+  { number: 1, state: 'enabled' },
+];
+const DISABLED: readonly VersionState[] = [
+  { number: 2, state: 'disabled' },
+  { number: 1, state: 'enabled' },
+];
+
+/** By default somebody added version 2, for www.a.test, where version 1 is recorded and served, in a cluster whose one namespace asks. */
+type Circumstances = Partial<{
+  of: StoredRecord;
+  ingresses: () => readonly Ingress[];
+  names: readonly string[];
+  newest: IssuedCertificate;
+  /** The list of versions, as it is each time that it is asked for; the last one stays. */
+  lists: readonly (readonly VersionState[])[];
+  allow: ClusterRules['allow'];
+}>;
+
+async function synced(circumstances: Circumstances) {
+  const {
+    of = stored(),
+    ingresses = () => [ingress()],
+    names = ['www.a.test'],
+    newest = TWO,
+    lists = [ENABLED],
+    allow = cluster().allow,
+  } = circumstances;
+  const applied: string[] = [];
+  let lookups = 0;
+  let latest = of.record;
+  let alias = 0;
+  const held = secret({ certificate: of.id });
+  const writer = {
+    ingresses: async (namespace?: string) =>
+      ingresses().filter((one) => one.namespace === namespace),
+    secret: async () => held,
+    async apply({ namespace, secret: name }: { namespace: string; secret: string }) {
+      applied.push(`${namespace}/${name}`);
+      return 'applied' as const;
+    },
+  };
+  const ports: SyncPorts = {
+    writers: async () => writer,
+    records: {
+      list: async () => [],
+      read: async () => of,
+      create: async () => of,
+      async update(_, change, current = 0) {
+        const next = change(latest);
+        if (next) alias = current;
+        latest = next ?? latest;
+        return { ...of, record: latest };
+      },
+    },
+    versions: {
+      async list() {
+        lookups += 1;
+        return lists[Math.min(lookups, lists.length) - 1] ?? [];
+      },
+    },
+    reader: {
+      read: async () => ({ key: new Sensitive('key'), chain: 'chain' }),
+      destroy: async () => {},
+    },
+    pki: {
+      describe() {
+        const { version: _, ...described } = newest;
+        return { ...described, names };
+      },
+    },
+    handshakes: { served: async () => newest },
+    time: { now: () => day(10), sleep: async () => {} },
+    log: SILENT,
+  };
+  const settings = { rules: rules({ clusters: [cluster({ allow })] }), keepVersions: 2 };
+  const message = { certificate: of.id, reason: 'version-added', targets: [] };
+  const end = await sync(message, ports, settings).then(
+    ({ state }) => state,
+    (error: CertificateError) => `${error.code}: ${error.message}`,
+  );
+  const { issued: recorded, delivered } = latest;
+  return { end, applied, issued: recorded?.version, delivered, alias };
+}
+
+const only = (namespace: string, names: readonly string[], wildcards = false) => ({
+  ...{ namespaces: [namespace], names, wildcards },
+});
+
+describe('a version that somebody added', () => {
+  const long = Array.from({ length: 40 }, (_, n) => `${'x'.repeat(50)}${n}.a.test`).sort();
+  const nameless = (differs: Partial<CertificateRecord> = {}): Circumstances => ({
+    of: stored(differs, identity({ names: long })),
+    ingresses: () => [ingress({ tls: [{ hosts: long, secretName: 'tls' }] })],
+  });
+  const unreadable = () => {
+    throw new CertificateError('cluster-unreachable', 'cannot read cluster prod');
+  };
+
+  test.for<[string, Circumstances]>([
+    ['for the names of the record', {}],
+    ['for more names, which the rules give', { names: ['a.test', 'www.a.test'] }],
+    [
+      'for a wildcard that the rules give',
+      { names: ['*.a.test'], allow: [only('shop', ['a.test'], true)] },
+    ],
+    ['for the names that are asked for, too many for the record', { ...nameless(), names: long }],
+  ])('%s is delivered and recorded', async ([, circumstances]) =>
+    expect(await synced(circumstances)).toEqual({
+      ...{ end: 'delivered', applied: ['shop/tls'], issued: 2, alias: 2 },
+      delivered: { version: 2, at: day(10), failed: [] },
+    }),
+  );
+
+  test.for<[string, Circumstances, string]>([
+    [
+      'for other names',
+      { names: ['other.a.test'] },
+      'certificate-invalid: version 2 of certificate ID is not good for www.a.test; disable it, and the one before is used',
+    ],
+    [
+      'for other names than are asked for, too many for the record',
+      { ...nameless(), names: ['other.a.test'] },
+      `certificate-invalid: version 2 of certificate ID is not good for ${long[0]}; disable it, and the one before is used`,
+    ],
+    [
+      'for names that nobody knows',
+      { ...nameless(), ingresses: () => [] },
+      'certificate-invalid: version 2 of certificate ID is for names that nobody can check: its record has no room for them, and nothing asks for them now; disable it, and the one before is used',
+    ],
+    [
+      'for names that only a cluster knows which is away',
+      { ...nameless(), ingresses: unreadable },
+      'cluster-unreachable: certificate ID is not delivered everywhere: cannot read cluster prod',
+    ],
+    [
+      'that begins in twenty days',
+      { newest: { ...TWO, notBefore: day(30) } },
+      'certificate-invalid: version 2 of certificate ID is not good before 2026-01-31T00:00:00.000Z; disable it, and the one before is used',
+    ],
+    [
+      'for a wildcard that no rule gives',
+      { names: ['*.a.test'] },
+      'certificate-invalid: version 2 of certificate ID is not for everybody, and the one before is renewed: Secret prod/shop/tls may not have *.a.test, which is in version 2; add it to "allow" of cluster prod, or disable the version',
+    ],
+    [
+      "for another tenant's name too",
+      { names: ['www.a.test', 'bank.test'], allow: [only('shop', ['a.test'])] },
+      'certificate-invalid: version 2 of certificate ID is not for everybody, and the one before is renewed: Secret prod/shop/tls may not have bank.test, which is in version 2; add it to "allow" of cluster prod, or disable the version',
+    ],
+  ])('%s is neither delivered nor recorded', async ([, circumstances, end]) => {
+    const { id } = circumstances.of ?? stored();
+    const result = await synced(circumstances);
+    expect({ ...result, end: result.end.replaceAll(id, 'ID') }).toEqual({
+      ...{ end, applied: [], issued: 1, alias: 0 },
+      delivered: { version: 1, at: day(0), failed: [] },
+    });
+  });
+
+  const askers = ['shop', 'blog'].map((namespace) => ({ cluster: 'prod', namespace }));
+  const shared: Circumstances = {
+    ingresses: () => [ingress(), ingress({ namespace: 'blog' })],
+    names: ['*.a.test'],
+    allow: [only('shop', ['a.test'], true), only('blog', ['a.test'])],
+  };
+
+  test('goes to whom the rules give every name, and what the others serve stays the one that is renewed', async () => {
+    const { end, ...result } = await synced({ ...shared, of: stored({ askers }) });
+    expect(end).toContain('Secret prod/blog/tls may not have *.a.test');
+    expect(result).toMatchObject({ applied: ['shop/tls'], issued: 1, alias: 0 });
+  });
+
+  test('and that is recorded is withheld from who asks later and may not have it', async () => {
+    const result = await synced({ ...shared, of: stored({ askers, issued: TWO }) });
+    expect(result).toMatchObject({ end: 'delivered', applied: ['shop/tls'], issued: 2 });
+    expect(result.delivered?.failed).toEqual([
+      expect.stringContaining('Secret prod/blog/tls may not have *.a.test'),
+    ]);
+  });
+
+  test('whose names nobody knows any more stays what it was when it is recorded', async () => {
+    const of = nameless({ issued: TWO }).of ?? stored();
+    const result = await synced({ of, ingresses: () => [], names: long });
+    expect(result).toMatchObject({ end: 'delivered', applied: [], issued: 2, alias: 2 });
+  });
+});
+
+describe('a rollback', () => {
+  const two = { issued: TWO, delivered: { version: 2, at: day(1), failed: [] } };
+  const back: Circumstances = { of: stored(two), newest: issued({ fingerprint: 'f0' }) };
+
+  test.for<[string, readonly (readonly VersionState[])[], object]>([
+    [
+      'is recorded',
+      [DISABLED],
+      { end: 'delivered', issued: 1, alias: 1, delivered: { version: 1 } },
+    ],
+    [
+      'that is taken back meanwhile is not recorded',
+      [DISABLED, ENABLED],
+      { end: 'nothing', issued: 2, alias: 0, delivered: two.delivered },
+    ],
+  ])('%s', async ([, lists, expected]) =>
+    expect(await synced({ ...back, lists })).toMatchObject(expected),
+  );
+});
