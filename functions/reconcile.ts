@@ -17,7 +17,7 @@ const lookSchema = z.object({
     .max(20),
 });
 
-/** Woken by Scheduler. The api asks it for the plan of this moment, and for a look at Secrets, neither of which changes anything. */
+/** Woken by Scheduler. The api asks it for the plan of this moment, and for a look at zones and Secrets, neither of which changes anything. */
 export function reconcileFunction({
   log,
   project,
@@ -35,7 +35,7 @@ export function reconcileFunction({
         const look = lookSchema.safeParse(bodyOf(request));
         if (!look.success)
           throw new CertificateError('request-invalid', z.prettifyError(look.error));
-        return { status: 200, body: await lookAt(look.data, await ports(), settings.rules) };
+        return { status: 200, body: await lookAt(look.data, await ports(), settings) };
       }
       // Scheduler looks at the status alone, and the plan of a large fleet is megabytes: the log has what was decided.
       const { plan, refusals, faults } = await reconcile(await ports(), settings);

@@ -3,17 +3,19 @@ import { CertificateError } from '../../shared/errors.ts';
 import type { ManualPorts } from '../../shared/jobs/manual.ts';
 import type { ApiPorts } from '../dependencies.ts';
 
-const lookSchema = z.array(
+// JSON leaves out what is undefined.
+const optionalText = z
+  .string()
+  .optional()
+  .transform((text): string | undefined => text);
+
+const secretsSchema = z.array(
   z.union([
     z.object({ state: z.literal('current') }),
     z.object({
       state: z.literal('behind'),
       reason: z.enum(['secret-missing', 'secret-outdated', 'secret-drifted']),
-      // JSON leaves out what is undefined.
-      serves: z
-        .string()
-        .optional()
-        .transform((id): string | undefined => id),
+      serves: optionalText,
     }),
     z.object({
       state: z.literal('refused'),
@@ -24,20 +26,26 @@ const lookSchema = z.array(
   ]),
 );
 
+const lookSchema = z.object({ outside: optionalText, secrets: secretsSchema });
+
 const planSchema = z.looseObject({
   certificates: z.array(z.unknown()),
   refused: z.array(z.unknown()),
   faults: z.array(z.unknown()),
 });
 
-/** A look at Secrets, through the reconcile function. */
+/** A look at zones and Secrets, through the reconcile function. */
 export function lookThrough({ askReconcile }: Pick<ApiPorts, 'askReconcile'>): ManualPorts['look'] {
   return async (look) => {
     const answer = lookSchema.safeParse(await askReconcile('/look', look));
     if (!answer.success) throw strange('look');
-    return answer.data.map((standing) =>
-      standing.state === 'behind' ? { ...standing, serves: standing.serves } : standing,
-    );
+    const { outside, secrets } = answer.data;
+    return {
+      outside,
+      secrets: secrets.map((standing) =>
+        standing.state === 'behind' ? { ...standing, serves: standing.serves } : standing,
+      ),
+    };
   };
 }
 

@@ -138,8 +138,8 @@ export function configuredRequests(context: Context): Requests {
   return collected(
     context.rules.certificates.map(({ cluster, namespace, secret, names, issuer }) => {
       const source: Source = { cluster, kind: 'configuration', namespace, name: secret };
-      const outside = names.find((name) => !isInZones(name, context));
-      if (outside) return refusal(source, 'host-outside-zones', outsideZones(outside));
+      const outside = outsideOf(names, context);
+      if (outside) return refusal(source, 'host-outside-zones', outside);
       const target = { cluster, namespace, secret };
       return { source, target, names, issuer: issuer ?? context.rules.defaultIssuer };
     }),
@@ -228,6 +228,12 @@ function sharing(request: Request, { allow }: ClusterRules, { wildcards }: Rules
     return stands ? `*.${parent}` : name;
   });
   return { ...request, names };
+}
+
+/** Which of the names lies in no zone, and what to do about it; undefined when all do, as far as is known. */
+export function outsideOf(names: readonly string[], context: Context): string | undefined {
+  const outside = names.find((name) => !isInZones(name, context));
+  return outside === undefined ? undefined : outsideZones(outside);
 }
 
 // While a project's zones cannot be read, no name is called outside: it may lie in one of those.

@@ -7,11 +7,12 @@ import {
   type Ingress,
   ingressRequests,
   manualRequests,
+  outsideOf,
   type Refusal,
   type Rules,
 } from '../domain/request.ts';
 import { messageOf } from '../errors.ts';
-import { type SurveyPorts, sight } from './survey.ts';
+import { readZones, type SurveyPorts, type SurveySettings, sight } from './survey.ts';
 
 /** A certificate that a person asks for, and the Secrets that it is to go to. */
 export type Look = Readonly<{
@@ -26,14 +27,25 @@ export type Looked =
   | Standing
   | Readonly<{ state: 'refused'; reason: 'target-taken'; message: string }>;
 
-type LookPorts = Pick<SurveyPorts, 'readers' | 'time'>;
+/** `outside` says which name lies in no zone, and what to do; `secrets` how each Secret stands, in the order asked for. */
+export type Sightings = Readonly<{ outside: string | undefined; secrets: readonly Looked[] }>;
 
-/** How each Secret stands, in the order asked for. Nothing is changed. */
+type LookPorts = Pick<SurveyPorts, 'readers' | 'zones' | 'time' | 'log'>;
+
+/** What stands in the way of what a person asks for, as far as only clusters and zones show it. Nothing is changed. */
 export async function lookAt(
   look: Look,
   ports: LookPorts,
-  rules: Rules,
-): Promise<readonly Looked[]> {
+  { rules, zoneProjects }: SurveySettings,
+): Promise<Sightings> {
+  const [zones, secrets] = await Promise.all([
+    readZones(ports, zoneProjects),
+    secretsOf(look, ports, rules),
+  ]);
+  return { outside: outsideOf(look.names, { rules, zones }), secrets };
+}
+
+async function secretsOf(look: Look, ports: LookPorts, rules: Rules): Promise<readonly Looked[]> {
   const at = ports.time.now();
   const ofNamespace = new Map(
     askersOf(look.targets).map((asker) => [namespaceKey(asker), ingressesOf(asker, ports)]),

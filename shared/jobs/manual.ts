@@ -12,14 +12,13 @@ import { renewal } from '../domain/renewal.ts';
 import { manualRequests, type Rules } from '../domain/request.ts';
 import { issueTask, taskName } from '../domain/task.ts';
 import type { CertificateRecords, IssueQueue, Schedule, Time } from '../ports.ts';
-import type { Look, Looked } from './look.ts';
+import type { Look, Looked, Sightings } from './look.ts';
 
 export type ManualPorts = Readonly<{
   records: CertificateRecords;
   queue: IssueQueue;
   schedule: Pick<Schedule, 'run'>;
-  /** How each Secret stands against the certificate, in the order asked for. */
-  look: (look: Look) => Promise<readonly Looked[]>;
+  look: (look: Look) => Promise<Sightings>;
   time: Pick<Time, 'now'>;
 }>;
 
@@ -67,16 +66,16 @@ export async function askByHand(
   if (forbidden) return forbidden;
   const { targets, identity } = order;
   const { names, issuer } = identity;
-  const standings =
-    targets.length > 0 ? await ports.look({ certificate: id, names, issuer, targets }) : [];
-  const inTheWay = lookRefusal(targets, standings);
+  const { outside, secrets } = await ports.look({ certificate: id, names, issuer, targets });
+  const inTheWay =
+    outside === undefined ? lookRefusal(targets, secrets) : refused('not-allowed', outside);
   if (inTheWay) return inTheWay;
   const before = await recorded(id, { ...order, at }, ports.records);
   if ('state' in before) return before;
   const isDue = renewal(before.record.issued, at).at <= at;
   if (isDue) await enqueue(before, identity, ports);
   else if (targets.length > 0) await ports.schedule.run();
-  const isServed = standings.every((of) => 'serves' in of && of.serves === id);
+  const isServed = secrets.every((of) => 'serves' in of && of.serves === id);
   return {
     state: 'accepted',
     before,
@@ -153,7 +152,7 @@ const refused = (reason: ManualRefusal, message: string): Refused => ({
   message,
 });
 
-// The zones are unknown here: whether a name lies in one is for reconcile and the worker to say.
+// The zones are unknown here: the look says whether a name lies in one.
 function policyRefusal({ identity, targets, at }: Dated, rules: Rules): Refused | undefined {
   const { names, issuer } = identity;
   const asked = { names, issuer, targets, at };

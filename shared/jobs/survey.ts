@@ -61,10 +61,7 @@ export async function survey(ports: SurveyPorts, settings: SurveySettings): Prom
     readZones(ports, settings.zoneProjects),
     readInventory(ports),
   ]);
-  const context: Context = {
-    rules,
-    zones: { suffixes: zones.found, complete: zones.faults.length === 0 },
-  };
+  const context: Context = { rules, zones };
   const asked = allRequests(clusters.found, inventory.found, context);
   const { certificates, refusals } = group(asked.requests, rules);
   const gathered = await looked(ports, rules, {
@@ -109,20 +106,24 @@ async function readClusters({ readers, log }: SurveyPorts, { clusters }: Rules) 
   return { found, faults, unreadable };
 }
 
-async function readZones({ zones, log }: SurveyPorts, projects: readonly string[]) {
-  const found: string[] = [];
+/** The DNS names of the public zones, and the projects whose zones could not be read. */
+export async function readZones(
+  { zones, log }: Pick<SurveyPorts, 'zones' | 'log'>,
+  projects: readonly string[],
+) {
+  const suffixes: string[] = [];
   const faults: Fault[] = [];
   await Promise.all(
     projects.map(async (project) => {
       try {
-        for (const { dnsName } of await zones.list(project)) found.push(dnsName);
+        for (const { dnsName } of await zones.list(project)) suffixes.push(dnsName);
       } catch (error) {
         log.error('zones unreadable', { project, reason: messageOf(error) });
         faults.push({ resource: `zones of project ${project}`, message: messageOf(error) });
       }
     }),
   );
-  return { found, faults };
+  return { suffixes, complete: faults.length === 0, faults };
 }
 
 async function readInventory({ records, log }: SurveyPorts) {

@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => world.close());
 beforeEach(() => {
-  world.answers['/look'] = [{ state: 'behind', reason: 'secret-missing' }];
+  world.answers['/look'] = { secrets: [{ state: 'behind', reason: 'secret-missing' }] };
   world.woken.issue.length = 0;
   world.woken.reconcile.length = 0;
   world.log.length = 0;
@@ -215,7 +215,8 @@ describe('a certificate asked for by hand', () => {
     expect(status).toBe(202);
     await expect.poll(() => world.woken.reconcile.length).toBe(1);
     expect(world.woken.issue).toEqual([]);
-    world.answers['/look'] = [{ state: 'behind', reason: 'secret-outdated', serves: id }];
+    const secrets = [{ state: 'behind', reason: 'secret-outdated', serves: id }];
+    world.answers['/look'] = { secrets };
     const again = await world.ask(OPERATOR, 'POST /v1/certificates?wait=5', order('two.a.test'));
     expect(again.status).toBe(200);
   });
@@ -275,11 +276,22 @@ describe('a certificate asked for by hand', () => {
   });
 
   test.for<[string, string, unknown, string, number, RegExp]>([
-    ['the policy', 'x.other.test', [], 'not-allowed', 403, /no rule gives x.other.test to/],
+    [
+      'the policy',
+      'x.other.test',
+      { secrets: [] },
+      'not-allowed',
+      403,
+      /no rule gives x.other.test to/,
+    ],
     [
       "somebody else's Secret",
       'x.a.test',
-      [{ state: 'refused', reason: 'secret-foreign', message: 'exists and belongs to others' }],
+      {
+        secrets: [
+          { state: 'refused', reason: 'secret-foreign', message: 'exists and belongs to others' },
+        ],
+      },
       'secret-refused',
       409,
       /^Secret prod\/shop\/tls exists and belongs to others$/,
@@ -287,7 +299,7 @@ describe('a certificate asked for by hand', () => {
     [
       'a Secret that cannot be read',
       'x.a.test',
-      [{ state: 'unreadable', message: 'cannot be read' }],
+      { secrets: [{ state: 'unreadable', message: 'cannot be read' }] },
       'secret-unreadable',
       503,
       /^Secret prod\/shop\/tls cannot be read$/,
@@ -295,10 +307,20 @@ describe('a certificate asked for by hand', () => {
     [
       'an Ingress whose Secret it is',
       'x.a.test',
-      [{ state: 'refused', reason: 'target-taken', message: 'Secret tls gets another' }],
+      {
+        secrets: [{ state: 'refused', reason: 'target-taken', message: 'Secret tls gets another' }],
+      },
       'target-taken',
       409,
       /^Secret tls gets another$/,
+    ],
+    [
+      'zones that do not have it',
+      'x.a.test',
+      { outside: 'host x.a.test lies in none of the public zones', secrets: [] },
+      'not-allowed',
+      403,
+      /^host x\.a\.test lies in none/,
     ],
     ['a reconcile that is away', 'x.a.test', 500, 'cluster-unreachable', 503, /gives no answer/],
     ['nonsense', 'x.a.test', { error: 'y' }, 'cluster-unreachable', 503, /gives no look/],

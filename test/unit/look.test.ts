@@ -3,7 +3,7 @@ import type { SecretMetadata } from '../../shared/domain/delivery.ts';
 import type { Ingress, Rules } from '../../shared/domain/request.ts';
 import { CertificateError } from '../../shared/errors.ts';
 import { type Look, lookAt } from '../../shared/jobs/look.ts';
-import type { ClusterReader } from '../../shared/ports.ts';
+import type { ClusterReader, Zone } from '../../shared/ports.ts';
 import { cluster, day, desired, ingress, rules, secret, target } from './build.ts';
 
 const word = (differs: Partial<Look> = {}): Look => ({
@@ -14,10 +14,15 @@ const word = (differs: Partial<Look> = {}): Look => ({
   ...differs,
 });
 
-const over = (reader: Partial<ClusterReader>) => ({
+const over = (reader: Partial<ClusterReader>, zones: readonly string[] = ['a.test']) => ({
+  zones: { list: async () => zones.map((dnsName) => zone(dnsName)) },
+  log: { debug() {}, info() {}, warn() {}, error() {} },
   readers: async () => ({ ingresses: async () => [], secret: async () => undefined, ...reader }),
   time: { now: () => day(10) },
 });
+
+const settings = { rules: rules(), zoneProjects: ['p'] };
+const zone = (dnsName: string): Zone => ({ project: 'p', zone: dnsName, dnsName, nameServers: [] });
 
 const other = ingress({ tls: [{ hosts: ['other.a.test'], secretName: 'tls' }] });
 const byIssuer = (name: string): Ingress =>
@@ -91,21 +96,20 @@ test.for<[string, Partial<Look>, Ingress[], Partial<Rules>, unknown]>([
     [{ state: 'behind' }, { state: 'refused' }],
   ],
 ])('a look: %s', async ([, differs, ingresses, of, expected]) => {
-  const found = await lookAt(
-    word(differs),
-    over({ ingresses: async () => ingresses }),
-    rules({ clusters: [cluster()], ...of }),
-  );
-  expect(found).toMatchObject(expected as object[]);
+  const found = await lookAt(word(differs), over({ ingresses: async () => ingresses }), {
+    rules: rules({ clusters: [cluster()], ...of }),
+    zoneProjects: ['p'],
+  });
+  expect(found).toMatchObject({ outside: undefined, secrets: expected });
 });
 
 test('a namespace whose Ingresses cannot be read leaves it open who gets the Secret', async () => {
   const ingresses = async () => {
     throw new CertificateError('cluster-unreachable', 'cluster prod answers nothing');
   };
-  expect(await lookAt(word(), over({ ingresses }), rules())).toEqual([
-    { state: 'unreadable', message: 'cluster prod answers nothing' },
-  ]);
+  expect(await lookAt(word(), over({ ingresses }), settings)).toMatchObject({
+    secrets: [{ state: 'unreadable', message: 'cluster prod answers nothing' }],
+  });
 });
 
 test('the Ingresses of a namespace are read once, and a foreign Secret is foreign whoever asks', async () => {
@@ -119,10 +123,43 @@ test('the Ingresses of a namespace are read once, and a foreign Secret is foreig
     },
   });
   const targets = ['tls', 'one', 'two'].map((name) => target({ secret: name }));
-  expect(await lookAt(word({ targets }), ports, rules())).toMatchObject([
+  expect((await lookAt(word({ targets }), ports, settings)).secrets).toMatchObject([
     { reason: 'secret-foreign' },
     { reason: 'secret-missing' },
     { reason: 'secret-missing' },
   ]);
   expect(read).toEqual(['shop']);
+});
+
+test.for<[string, string[], string[], Partial<Rules>, string | undefined]>([
+  ['a name in a zone', ['www.a.test'], ['a.test'], {}, undefined],
+  [
+    'a name in none',
+    ['www.a.test', 'www.b.test'],
+    ['a.test'],
+    {},
+    'host www.b.test lies in none of the public zones',
+  ],
+  [
+    'a name below a delegated suffix',
+    ['www.b.test'],
+    ['a.test'],
+    { delegated: ['b.test'] },
+    undefined,
+  ],
+])('a look for no Secret tells of %s', async ([, names, zones, of, message]) => {
+  const asked = word({ names, targets: [] });
+  const found = await lookAt(asked, over({}, zones), { rules: rules(of), zoneProjects: ['p'] });
+  expect(found.secrets).toEqual([]);
+  if (message === undefined) expect(found.outside).toBeUndefined();
+  else expect(found.outside).toContain(message);
+});
+
+test('while a zone cannot be read no name is called outside', async () => {
+  const ports = {
+    ...over({}),
+    zones: { list: async () => Promise.reject(new CertificateError('dns-unavailable', 'no')) },
+  };
+  const found = await lookAt(word({ names: ['www.b.test'], targets: [] }), ports, settings);
+  expect(found.outside).toBeUndefined();
 });

@@ -58,13 +58,14 @@ function portsOver(
         done.push('run');
       },
     },
-    look: async ({ targets }) => targets.map(() => MISSING),
+    look: async ({ targets }) => seen(targets.map(() => MISSING)),
     time: { now: () => NOW },
     ...differs,
   };
   return { ports, done, tasks, held: () => held };
 }
 
+const seen = (secrets: readonly Looked[], outside?: string) => ({ secrets, outside });
 const MISSING: Looked = { state: 'behind', reason: 'secret-missing', serves: undefined };
 const outdated = (serves: string): Looked => ({
   state: 'behind',
@@ -133,7 +134,7 @@ describe('asking by hand', () => {
   });
 
   test('Secrets that serve it already are not waited for', async () => {
-    const { ports } = portsOver(record(), { look: async () => [outdated(ID)] });
+    const { ports } = portsOver(record(), { look: async () => seen([outdated(ID)]) });
     expect(await askByHand(order(), ports, rules())).toMatchObject({
       awaits: { version: false, delivery: false },
     });
@@ -209,7 +210,7 @@ describe('asking by hand', () => {
     ],
     ['a look that is too short counts as none', [MISSING], 'secret-unreadable', /not looked at$/],
   ])('%s', async ([, standings, reason, message]) => {
-    const { ports, done } = portsOver(undefined, { look: async () => standings });
+    const { ports, done } = portsOver(undefined, { look: async () => seen(standings) });
     const outcome = await askByHand(order({ targets: secrets(2) }), ports, rules());
     expect(outcome).toMatchObject({ state: 'refused', reason });
     expect(outcome).toHaveProperty('message', expect.stringMatching(message));
@@ -229,6 +230,18 @@ describe('asking by hand', () => {
     const outcome = await askByHand(order(differs), ports, rules({ clusters: [cluster()] }));
     expect(outcome).toMatchObject({ state: 'refused', reason: 'not-allowed' });
     expect(outcome).toHaveProperty('message', expect.stringMatching(message));
+    expect(done).toEqual([]);
+  });
+
+  test('a name outside every zone costs nothing, with Secrets or without', async () => {
+    const { ports, done } = portsOver(undefined, {
+      look: async () => seen([], 'host x lies in none'),
+    });
+    expect(await askByHand(order({ targets: [] }), ports, rules())).toEqual({
+      state: 'refused',
+      reason: 'not-allowed',
+      message: 'host x lies in none',
+    });
     expect(done).toEqual([]);
   });
 
