@@ -44,9 +44,9 @@ async function jsonOf(response: Response, url: string): Promise<unknown> {
   }
 }
 
-/** The document in its form. Throws exit 1 with the server's sentence for a problem. */
+/** The document in its form. Throws the server's sentence for a problem: exit 2 when it does not take the request (400), else exit 1. */
 export function documentOf<T>({ status, document }: Answer, schema: z.ZodType<T>): T {
-  if (status >= 400) throw new CliFault(1, problemSentence(status, document));
+  if (status >= 400) throw new CliFault(status === 400 ? 2 : 1, problemSentence(status, document));
   const parsed = schema.safeParse(document);
   if (parsed.success) return parsed.data;
   throw new CliFault(

@@ -5,14 +5,14 @@ import type { Screen } from './screen.ts';
 export type Session = Readonly<{
   client: Client;
   screen: Screen;
-  /** Print the server's document and nothing else. */
+  /** Print one document and nothing else. */
   json: boolean;
   sleep: (ms: number) => Promise<void>;
 }>;
 
 export type ExitCode = 0 | 1;
 
-/** Prints the document as it came when that is wished for; every command does so before it judges it. */
+/** Prints the document when that is wished for; every command does so before it judges it. */
 export function showDocument({ json, screen }: Session, { document }: Answer): void {
   if (json) screen.out(JSON.stringify(document, undefined, 2));
 }

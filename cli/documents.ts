@@ -64,6 +64,7 @@ export const planSchema = z.object({
       action: z.string(),
       reason: z.string(),
       message: z.string(),
+      at: moment.optional(),
       targets: z.array(target.extend({ state: z.string(), message: z.string().optional() })),
     }),
   ),

@@ -34,12 +34,17 @@ export async function main(args: readonly string[], screen: Screen): Promise<num
 
 const line = (write: (text: string) => void) => (text: string) => write(text.trimEnd());
 
+const EXIT_CODES = `
+Exit codes: 0 fine; 1 something is not as it should be, or could not be done; 2 wrong use,
+on the command line or in the eyes of the api (an invalid name, an unknown issuer).`;
+
 const globalOptions = (screen: Screen) =>
   new Command('certherd')
     .description('Asks a running Certherd for certificates, and what it is about.')
     .option('--url <URL>', 'where the api is', 'http://127.0.0.1:8080')
     .option('--token-command <COMMAND>', 'prints an ID token; default: the running npm start')
-    .option('--json', "print the server's document and nothing else")
+    .option('--json', 'print one JSON document and nothing else')
+    .addHelpText('after', EXIT_CODES)
     .exitOverride()
     .configureOutput({ writeOut: line(screen.out), writeErr: line(screen.err) });
 
@@ -57,12 +62,12 @@ function addCommands(program: Command, start: Start): void {
   program
     .command('renew')
     .description('replaces the version of a certificate now')
-    .argument('<id>', 'as "status --json" and the page show it')
+    .argument('<id>', 'as "status" and the page show it')
     .option('--wait', 'wait up to two minutes until it is there and delivered')
     .action((id: string, { wait = false }) => start((session) => renew({ id, wait }, session)));
   program
     .command('status')
-    .description('what is')
+    .description('what is; --json adds every certificate as "inventory"')
     .action(() => start(status));
   program
     .command('plan')

@@ -20,17 +20,23 @@ const COLUMNS: readonly Column[] = [
   ['DELIVERY', 18],
 ];
 
-/** The certificates as a table, and below it the sentences about what failed. */
+/** The certificates as a table, each with its id below it, and then the sentences about what failed. */
 export function showCertificates(certificates: readonly Certificate[], screen: Screen): void {
-  screen.out(table(COLUMNS, certificates.map(row), screen));
+  screen.out(
+    table(
+      COLUMNS,
+      certificates.flatMap((of) => [row(of), [{ text: `id ${of.id}`, mood: 'soft' }]]),
+      screen,
+    ),
+  );
   for (const sentence of certificates.flatMap(troubles))
     screen.out(painted(sentence, 'bad', screen));
 }
 
 function row(of: Certificate): readonly Cell[] {
-  const { id, names, issuer, state, notAfter, version } = of;
+  const { names, issuer, state, notAfter, version } = of;
   return [
-    names ? listed(names) : id,
+    names ? listed(names) : 'too many names for its record',
     issuer,
     { text: state, mood: MOODS[state] ?? 'plain' },
     notAfter?.toISOString().slice(0, 10) ?? '-',

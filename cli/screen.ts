@@ -13,9 +13,9 @@ export type Mood = 'good' | 'bad' | 'soft' | 'plain';
 
 const COLORS = { good: 'green', bad: 'red', soft: 'dim' } as const;
 
-/** A text on one line, without what would steer the terminal; coloured where colours are wanted. */
+/** A text on one line, its times in whole seconds, without what would steer the terminal; coloured where colours are wanted. */
 export function painted(text: string, mood: Mood, { colors }: Pick<Screen, 'colors'>): string {
-  const plain = text.replace(/\p{Cc}+/gu, ' ');
+  const plain = text.replace(/\p{Cc}+/gu, ' ').replace(/(T\d\d:\d\d:\d\d)\.\d{3}Z/g, '$1Z');
   return colors && mood !== 'plain'
     ? styleText(COLORS[mood], plain, { validateStream: false })
     : plain;
@@ -43,7 +43,7 @@ export type Cell = string | Readonly<{ text: string; mood: Mood }>;
 
 const GAP = 2;
 
-/** Rows below titles, without lines. A cell that is too long goes on below itself. */
+/** Rows below titles, without lines. A cell that is too long goes on below itself; one that is alone has the whole row. */
 export function table(
   columns: readonly Column[],
   rows: readonly (readonly Cell[])[],
@@ -57,8 +57,12 @@ export function table(
     wordWrap: true,
   });
   drawn.push(
-    ...rows.map((row) =>
-      row.map((cell, index) => drawnCell(cell, columns[index]?.[1] ?? 0, screen)),
+    ...rows.map(([first = '', ...others]) =>
+      others.length === 0
+        ? [{ content: drawnCell(first, widthOf(columns), screen), colSpan: columns.length }]
+        : [first, ...others].map((cell, index) =>
+            drawnCell(cell, widthOf(columns.slice(index, index + 1)), screen),
+          ),
     ),
   );
   return drawn
@@ -67,6 +71,8 @@ export function table(
     .map((line) => line.trimEnd())
     .join('\n');
 }
+
+const widthOf = (columns: readonly Column[]) => columns.reduce((sum, [, width]) => sum + width, 0);
 
 function drawnCell(cell: Cell, width: number, screen: Pick<Screen, 'colors'>): string {
   const { text, mood } = typeof cell === 'string' ? { text: cell, mood: 'plain' as const } : cell;

@@ -17,7 +17,7 @@ export async function waitedFor(
 ): Promise<ExitCode> {
   const first = await ask(wait ? '?wait=60' : '');
   const answer = wait && first.status === 202 ? await again() : first;
-  showDocument(session, answer);
+  showDocument(session, answer.status === 202 ? underWay(answer) : answer);
   const certificate = documentOf(answer, certificateSchema);
   const { screen, json } = session;
   if (!json) showCertificates([certificate], screen);
@@ -31,3 +31,9 @@ export async function waitedFor(
   }
   return troubles(certificate).length > 0 ? 1 : 0;
 }
+
+// Until its work is done, the document is that of what was there before.
+const underWay = ({ status, document }: Answer): Answer => ({
+  status,
+  document: { ...Object(document), requested: true },
+});

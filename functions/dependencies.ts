@@ -72,7 +72,7 @@ export function reconcileDependencies(
     ports: once(async () => {
       const auth = authOf(config);
       const [readers, zones, secrets, queue, repairs] = await Promise.all([
-        clusters(config, auth, time),
+        clusters(config, auth, { now: time.now, cached: true }),
         zonesOf(config, auth),
         secretsOf(config, auth),
         queueOf(config, auth),
@@ -146,7 +146,7 @@ export function syncDependencies(
     ports: once(async () => {
       const auth = authOf(config);
       const [writers, secrets, { createPki }, { createHandshakes }] = await Promise.all([
-        clusters(config, auth, time),
+        clusters(config, auth, { now: time.now, cached: false }),
         secretsOf(config, auth),
         import('../shared/adapters/x509.ts'),
         import('../shared/adapters/handshake.ts'),
@@ -267,7 +267,7 @@ const CLUSTER_KNOWN_MS = 5 * 60_000;
 async function clusters(
   config: Config,
   auth: GoogleAuth,
-  { now }: Pick<Time, 'now'>,
+  { now, cached }: Pick<Time, 'now'> & Readonly<{ cached: boolean }>,
 ): Promise<(cluster: string) => Promise<ClusterWriter>> {
   const [{ createCluster }, { gkeAccess }, { parseKubeconfig }, { vault }] = await Promise.all([
     import('../shared/adapters/kubernetes/cluster.ts'),
@@ -302,6 +302,7 @@ async function clusters(
       name,
       installation,
       annotations: [optIn.annotation],
+      cached,
       access: await access(cluster),
     });
   };

@@ -33,6 +33,22 @@ export function readDocument(path: string): RawDocument {
 const isObject = (value: unknown): value is RawDocument =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
+/** Throws ConfigurationFaults for clusters that options name and the document does not have. `named` are names by option. */
+export function checkClusters(
+  { clusters }: RawDocument,
+  named: Readonly<Record<string, readonly string[]>>,
+): void {
+  const known = new Set(
+    (Array.isArray(clusters) ? clusters : []).map((cluster) => isObject(cluster) && cluster.name),
+  );
+  const faults = Object.entries(named).flatMap(([option, names]) =>
+    names
+      .filter((name) => !known.has(name))
+      .map((name) => `${option} ${name}=…: the configuration has no cluster ${name}`),
+  );
+  if (faults.length > 0) throw new ConfigurationFaults(faults);
+}
+
 /** The embedded parts as the document's own keys name them; a value that the document has wins. */
 export type EmbeddedValues = Readonly<{
   dns: RawDocument;

@@ -10,6 +10,9 @@ import { listenOnLoopback, type RunningApi } from './google-api.ts';
 const COOKIE = 'certherd';
 const IDENTITY = '/computeMetadata/v1/instance/service-accounts/default/identity';
 
+const WRONG_LINK =
+  'The link is not right, or it was used already. The right one is printed where npm start runs; it is good once, and each start prints a new one.';
+
 export type DoorOptions = Readonly<{
   api: RequestListener;
   port: number;
@@ -35,8 +38,7 @@ export async function openDoor({ api, port, identityToken, audience }: DoorOptio
     if (!hosts.includes(request.headers.host ?? ''))
       return refuse(response, 421, 'This address serves 127.0.0.1 and localhost only.');
     if (url.pathname === '/login') {
-      if (!isSame(url.searchParams.get('code'), code))
-        return refuse(response, 403, 'The link was used already; start again for a new one.');
+      if (!isSame(url.searchParams.get('code'), code)) return refuse(response, 403, WRONG_LINK);
       code = undefined;
       const cookie = `${COOKIE}=${session}; HttpOnly; SameSite=Strict; Path=/`;
       return void response

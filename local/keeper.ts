@@ -1,3 +1,4 @@
+import { ConfigurationFaults } from './document.ts';
 import { memoryStore, openStateFolder, type Store } from './state.ts';
 
 /** What a part starts from: its store, and the port it had, so that URLs written down before a kill still lead to it. */
@@ -39,9 +40,9 @@ export function createKeeper(folder: string | undefined): Keeper {
         port: port(name),
       }).catch((error: NodeJS.ErrnoException & { port?: number }) => {
         if (error.code !== 'EADDRINUSE' || port(name) === 0) throw error;
-        throw new Error(
+        throw new ConfigurationFaults([
           `port ${error.port}, where ${name} listened when the state was made, is taken; end what listens there, or begin with an empty --state folder`,
-        );
+        ]);
       });
       closers.push(() => part.close());
       keepPort(name, part.port ?? Number(new URL(part.url ?? '').port));

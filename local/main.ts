@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { messageOf } from '../shared/errors.ts';
 import { createLog, type LogEntry } from '../shared/log.ts';
 import { systemClock } from './clock.ts';
-import { ConfigurationFaults, readDocument } from './document.ts';
+import { ConfigurationFaults, checkClusters, readDocument } from './document.ts';
 import { frontText, startFronts } from './fronts.ts';
 import { createJournal } from './journal.ts';
 import { createKeeper, type Keeper } from './keeper.ts';
@@ -75,14 +75,18 @@ function shown(entry: LogEntry, { json }: StartOptions): void {
 
 /** What the options name; without a configuration the example's. */
 function startingPoint(options: StartOptions) {
-  const { config, acmeDirectory, acmeCa, dnsPort, port, record, zone } = options;
+  const { config, acmeDirectory, acmeCa, cluster, manifests, dnsPort, port, record, zone } =
+    options;
+  const document = readDocument(config ?? `${EXAMPLE}certherd.yaml`);
+  const namesOf = (pairs: StartOptions['cluster']) => pairs.map(([name]) => name);
+  checkClusters(document, { '--cluster': namesOf(cluster), '--manifests': namesOf(manifests) });
   const example =
     config === undefined ? readDocument(`${EXAMPLE}zones.yaml`) : { zones: [], records: [] };
   return {
-    document: readDocument(config ?? `${EXAMPLE}certherd.yaml`),
+    document,
     zones: [...(example.zones as readonly string[]), ...zone],
     records: example.records as readonly ExampleRecord[],
-    realClusters: new Map(options.cluster),
+    realClusters: new Map(cluster),
     acme: acmeDirectory === undefined ? undefined : { directory: acmeDirectory, caFile: acmeCa },
     dnsPort,
     port,
@@ -113,10 +117,7 @@ async function loadAll(
 
 async function loadInto(system: System, cluster: string, folder: string): Promise<Loaded> {
   const admin = system.clusters.find(({ name }) => name === cluster)?.admin;
-  if (!admin)
-    throw new ConfigurationFaults([
-      `--manifests ${cluster}=…: the configuration has no cluster ${cluster}`,
-    ]);
+  if (!admin) throw new Error(`cluster ${cluster} is not an embedded one`);
   const { objects, faults } = loadManifests(folder);
   const refused = await applyManifests(objects, admin);
   return {
@@ -131,10 +132,14 @@ const interrupted = () =>
     process.once('SIGTERM', resolve);
   });
 
-function sentence(error: unknown): string {
+/** What was wrong with how it was started; undefined when that was right. */
+function wrongUse(error: unknown): readonly string[] | undefined {
+  if (error instanceof ConfigurationFaults) return error.faults;
   const { code, port } = error as NodeJS.ErrnoException & { port?: number };
-  if (code !== 'EADDRINUSE') return messageOf(error);
-  return `port ${port} is taken; end what listens there, or give another one (0 takes a free one)`;
+  if (code !== 'EADDRINUSE') return undefined;
+  return [
+    `port ${port} is taken; end what listens there, or give another one (0 takes a free one)`,
+  ];
 }
 
 const parsed = parseOptions(process.argv.slice(2));
@@ -145,9 +150,9 @@ if ('text' in parsed) {
 try {
   process.exitCode = await main(parsed.options);
 } catch (error) {
-  const isConfiguration = error instanceof ConfigurationFaults;
-  const sentences = isConfiguration ? error.faults : [sentence(error)];
+  const faults = wrongUse(error);
+  const sentences = faults ?? [messageOf(error)];
   process.stderr.write(`${sentences.map((sentence) => `certherd: ${sentence}`).join('\n')}\n`);
-  process.exitCode = isConfiguration ? 2 : 1;
+  process.exitCode = faults ? 2 : 1;
 }
 process.exit();

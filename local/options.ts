@@ -1,6 +1,7 @@
-import { appendFileSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { appendFileSync, readdirSync, readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { parseName } from '../shared/domain/names.ts';
+import { isWildcard, parentOf, parseName } from '../shared/domain/names.ts';
+import { makeFolder } from './state.ts';
 
 /** What `npm start` was asked to do. A pair is `[cluster, path]`. */
 export type StartOptions = Readonly<{
@@ -65,7 +66,7 @@ const OPTIONS: readonly Option[] = [
   repeated('--zone <name>', 'a public zone in the embedded Cloud DNS', zoneName),
   new Option('--acme-directory <url>', 'that ACME server for every issuer').argParser(httpsUrl),
   new Option('--acme-ca <file>', "PEM of the root of that server's own TLS certificate").argParser(
-    readable,
+    certificateFile,
   ),
   new Option('--dns-port <n>', 'where the embedded DNS answers, UDP and TCP (0: a free port)')
     .argParser(port)
@@ -89,6 +90,10 @@ function program(): Command {
   const command = new Command('npm start --')
     .description(
       'The whole system on this machine, on embedded parts: from Ingresses to certificates that a front serves.',
+    )
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 fine; 1 something is not, with --once an asked-for certificate that is not served too;\n2 wrong use, such as a port that is taken.',
     )
     .allowExcessArguments(false)
     .exitOverride();
@@ -140,6 +145,8 @@ function pairOf(checked: (path: string) => string): (text: string) => Pair {
 function zoneName(text: string): string {
   const parsed = parseName(text);
   if ('problem' in parsed) throw new InvalidArgumentError(`It ${parsed.problem}.`);
+  if (isWildcard(parsed.name))
+    throw new InvalidArgumentError(`It is a wildcard; name the zone, ${parentOf(parsed.name)}.`);
   return parsed.name;
 }
 
@@ -159,12 +166,17 @@ function readable(path: string): string {
   return looked(path, readFileSync);
 }
 
+function certificateFile(path: string): string {
+  if (readFileSync(readable(path), 'utf8').includes('-----BEGIN CERTIFICATE-----')) return path;
+  throw new InvalidArgumentError(`${path} holds no certificate in PEM text.`);
+}
+
 function folder(path: string): string {
   return looked(path, readdirSync);
 }
 
 function folderToBe(path: string): string {
-  return looked(path, (folder) => mkdirSync(folder, { recursive: true, mode: 0o700 }));
+  return looked(path, makeFolder);
 }
 
 function writable(path: string): string {

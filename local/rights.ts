@@ -19,13 +19,17 @@ const CREATE_SECRETS: Right = ['POST', new RegExp(`^${SECRET}$`)];
 const secretsOf = (prefix: string) => (rest: string) =>
   new RegExp(`^${SECRET}/${prefix}[^/:]+${rest}$`);
 
+const kindsOf = (own: string) => ({
+  certificates: secretsOf(`${own}-cert-`),
+  keys: secretsOf(`${own}-(?:account|pending)-`),
+  pending: secretsOf(`${own}-pending-`),
+  kubeconfigs: secretsOf(`(?!${own}-(?:cert|account|pending)-)`),
+});
+
 /** What each function of an installation may do, and nothing else, enforced by the stand-ins: the deployment is to grant exactly this. */
 export function rightsOf(installation: string): Rights {
-  const own = RegExp.escape(installation);
-  const certificates = secretsOf(`${own}-cert-`);
-  const keys = secretsOf(`${own}-(?:account|pending)-`);
-  const pending = secretsOf(`${own}-pending-`);
-  const kubeconfigs = secretsOf(`(?!${own}-(?:cert|account|pending)-)`);
+  const kinds = kindsOf(RegExp.escape(installation));
+  const { certificates, kubeconfigs } = kinds;
   const records: readonly Right[] = [
     ['GET', certificates('')],
     ['PATCH', certificates('')],
@@ -42,17 +46,7 @@ export function rightsOf(installation: string): Rights {
       ['GET', certificates('/versions')],
       ['POST', /^\/v1\/projects\/[^/]+\/topics\/[^/]+:publish$/],
     ],
-    issue: [
-      ...[...records, ...ENQUEUE, ...READ_ZONES],
-      CREATE_SECRETS,
-      ['POST', /^\/dns\/v1\/projects\/[^/]+\/managedZones\/[^/]+\/changes$/],
-      ['GET', certificates('/versions')],
-      ['POST', certificates(':addVersion')],
-      ['GET', keys('(/versions)?')],
-      ['GET', keys('/versions/[^/]+:access')],
-      ['POST', keys(':addVersion')],
-      ['POST', pending('/versions/[^/]+:destroy')],
-    ],
+    issue: [...records, ...issueRights(kinds)],
     sync: [
       ...[...records, ...clusters],
       ['GET', certificates('/versions')],
@@ -68,6 +62,21 @@ export function rightsOf(installation: string): Rights {
     ],
   };
 }
+
+const issueRights = ({
+  certificates,
+  keys,
+  pending,
+}: ReturnType<typeof kindsOf>): readonly Right[] => [
+  ...[...ENQUEUE, ...READ_ZONES, CREATE_SECRETS],
+  ['POST', /^\/dns\/v1\/projects\/[^/]+\/managedZones\/[^/]+\/changes$/],
+  ['GET', certificates('/versions')],
+  ['POST', certificates(':addVersion')],
+  ['GET', keys('(/versions)?')],
+  ['GET', keys('/versions/[^/]+:access')],
+  ['POST', keys(':addVersion')],
+  ['POST', pending('/versions/[^/]+:destroy')],
+];
 
 /** The role of an access token's account; undefined for a token that is none of ours. */
 export type RoleOf = (accessToken: string) => Role | undefined;

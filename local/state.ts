@@ -7,10 +7,11 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 /**
  * Where one stand-in keeps what a real service would have on its disks. A stand-in saves before it
@@ -30,7 +31,7 @@ export type StateFolder = Readonly<{ store<State>(name: string): Store<State>; r
 
 /** Opens the folder, making it when it is absent. Throws a sentence when another living process has it. */
 export function openStateFolder(folder: string): StateFolder {
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   chmodSync(folder, 0o700);
   const lock = join(folder, 'lock');
   takeLock(lock, folder);
@@ -38,6 +39,14 @@ export function openStateFolder(folder: string): StateFolder {
     store: (name) => fileStore(join(folder, `${name}.json`)),
     release: () => rmSync(lock, { force: true }),
   };
+}
+
+/** Makes the folder, and what is missing above it, one by one: Node's own way of doing so never returns below /proc. */
+export function makeFolder(folder: string): void {
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return;
+  const parent = dirname(folder);
+  if (parent !== folder) makeFolder(parent);
+  mkdirSync(folder, { mode: 0o700 });
 }
 
 function takeLock(lock: string, folder: string): void {

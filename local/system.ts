@@ -17,7 +17,7 @@ import type { Clock } from './clock.ts';
 import { googleVerifier, requireInvoker } from './cloud-run.ts';
 import { type LocalCluster, startClusters } from './clusters.ts';
 import { startContainer } from './container.ts';
-import { ConfigurationFaults, type RawDocument } from './document.ts';
+import type { RawDocument } from './document.ts';
 import { type Door, openDoor } from './door.ts';
 import { type FunctionsHost, startFunctionsHost, underFramework } from './functions.ts';
 import type { Keeper } from './keeper.ts';
@@ -109,7 +109,7 @@ async function startParts(options: SystemOptions): Promise<Started> {
   const { metadata, dns, before } = services;
   keeper.keepPort('dns', dns.dnsPort);
   const role = roleOf(accounts, metadata.accountOf);
-  const clusters = await startClusters(clusterEntries(document, realClusters), realClusters, {
+  const clusters = await startClusters(clusterEntries(document), realClusters, {
     ...{ keeper, role, clock },
     trouble: trouble?.kubernetes,
   });
@@ -134,20 +134,11 @@ const startCa = (keeper: Keeper, port: number, { clock, trouble }: SystemOptions
 
 type ClusterEntry = Readonly<{ name: string }> & RawDocument;
 
-function clusterEntries(
-  { clusters }: RawDocument,
-  real: ReadonlyMap<string, string>,
-): readonly ClusterEntry[] {
-  const entries = (Array.isArray(clusters) ? clusters : []).filter(
+const clusterEntries = ({ clusters }: RawDocument): readonly ClusterEntry[] =>
+  (Array.isArray(clusters) ? clusters : []).filter(
     (entry): entry is ClusterEntry =>
       typeof entry === 'object' && entry !== null && typeof entry.name === 'string',
   );
-  const stranger = [...real.keys()].find((name) => !entries.some((entry) => entry.name === name));
-  if (stranger === undefined) return entries;
-  throw new ConfigurationFaults([
-    `--cluster ${stranger}=…: the configuration has no cluster ${stranger}`,
-  ]);
-}
 
 type Functions = ReturnType<typeof functionsOf>;
 

@@ -4,12 +4,20 @@ import type { Report } from './report.ts';
 
 /** The final table, and below it whatever is not as it should be. */
 export function reportText(report: Report): string {
+  return [
+    ...(report.served.length > 0 ? [servedTable(report), ''] : []),
+    ...problems(report),
+    summary(report),
+  ].join('\n');
+}
+
+function servedTable({ served }: Report): string {
   const table = new Table({
     head: ['host', 'cluster', 'Secret', 'certificate', 'expires', 'proven'],
     style: { head: [], border: [] },
     chars: PLAIN,
   });
-  const rows = report.served.toSorted((a, b) =>
+  const rows = served.toSorted((a, b) =>
     `${a.cluster} ${a.host}` < `${b.cluster} ${b.host}` ? -1 : 1,
   );
   for (const { host, cluster, secret, certificate, notAfter, proven } of rows)
@@ -21,14 +29,15 @@ export function reportText(report: Report): string {
       notAfter.toISOString().slice(0, 10),
       proven ? 'yes' : 'NO',
     ]);
-  const issued = report.certificates.filter(({ state }) => state === 'issued').length;
-  const { orders, signedRequests } = report.acme;
-  return [
-    table.toString(),
-    '',
-    ...problems(report),
-    `${report.ok ? 'Everything asked for is served' : 'Not everything asked for is served'}: ${report.certificates.length} certificates (${issued} new), ${orders} orders, ${signedRequests} signed requests, ${report.seconds} s.`,
-  ].join('\n');
+  return table.toString();
+}
+
+function summary({ ok, certificates, acme, seconds }: Report): string {
+  if (ok && certificates.length === 0)
+    return `Nothing asks for a certificate: no Ingress opts in, and the configuration lists none; ${seconds} s.`;
+  const issued = certificates.filter(({ state }) => state === 'issued').length;
+  const { orders, signedRequests } = acme;
+  return `${ok ? 'Everything asked for is served' : 'Not everything asked for is served'}: ${certificates.length} certificates (${issued} new), ${orders} orders, ${signedRequests} signed requests, ${seconds} s.`;
 }
 
 const PLAIN = {

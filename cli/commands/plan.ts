@@ -25,11 +25,11 @@ const MOODS: Readonly<Record<string, Mood>> = {
 };
 
 function show({ certificates, refused, faults }: Plan, screen: Screen): void {
-  const rows = certificates.map(({ names, id, issuer, action, message }): readonly Cell[] => [
+  const rows = certificates.map(({ names, id, issuer, action, message, at }): readonly Cell[] => [
     { text: action, mood: MOODS[action] ?? 'plain' },
     names.length > 0 ? listed(names) : id,
     issuer,
-    message,
+    action === 'wait' && at ? `${message}; waits until ${at.toISOString()}` : message,
   ]);
   const columns = [
     ['ACTION', 9],

@@ -1,26 +1,37 @@
-import { documentOf } from '../client.ts';
+import { type Answer, type Client, documentOf } from '../client.ts';
 import { type ExitCode, type Session, showDocument } from '../command.ts';
-import { certificatesSchema, type Status, statusSchema } from '../documents.ts';
+import { type Certificate, certificatesSchema, type Status, statusSchema } from '../documents.ts';
 import { showCertificates } from '../render.ts';
 import { painted, type Screen } from '../screen.ts';
 
 /** What is. Exit 1 when a certificate failed or expired, or a part cannot be read. */
 export async function status(session: Session): Promise<ExitCode> {
   const answer = await session.client.get('/v1/status');
-  showDocument(session, answer);
+  const inventory = await inventoryOf(answer, session.client);
+  showDocument(session, inventory ? withInventory(answer, inventory) : answer);
   const document = documentOf(answer, statusSchema);
+  const certificates = inventory && documentOf(inventory, certificatesSchema).certificates;
   const sentences = troublesOf(document);
   if (!session.json) {
-    if (!('error' in document.certificates)) await showAll(session);
+    if (certificates) showAll(certificates, session.screen);
     showEngines(document, session.screen);
     for (const sentence of sentences) session.screen.out(painted(sentence, 'bad', session.screen));
   }
   return sentences.length > 0 ? 1 : 0;
 }
 
-async function showAll({ client, screen }: Session): Promise<void> {
-  const answer = await client.get('/v1/certificates');
-  const { certificates } = documentOf(answer, certificatesSchema);
+/** Every certificate, unless the status says that they cannot be read or is none itself. */
+async function inventoryOf(status: Answer, client: Client): Promise<Answer | undefined> {
+  const { data } = statusSchema.safeParse(status.document);
+  return data && !('error' in data.certificates) ? client.get('/v1/certificates') : undefined;
+}
+
+const withInventory = ({ status, document }: Answer, inventory: Answer): Answer => ({
+  status,
+  document: { ...Object(document), inventory: inventory.document },
+});
+
+function showAll(certificates: readonly Certificate[], screen: Screen): void {
   if (certificates.length > 0) showCertificates(certificates, screen);
   else screen.out('There is no certificate yet.');
 }

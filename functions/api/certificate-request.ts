@@ -32,17 +32,21 @@ const names = z
   .transform(nameSet)
   .refine((set) => set.length <= MOST_NAMES, `a certificate holds at most ${MOST_NAMES} names`);
 
-const label = z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/);
-const secret = z.string().regex(/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/);
-const targetParts = z.strictObject({ cluster: label, namespace: label, secret });
+const FORM = 'give "CLUSTER/NAMESPACE/SECRET" or an object of cluster, namespace and secret';
+const part = (pattern: RegExp, allowed: string) =>
+  z.string(FORM).regex(pattern, { error: ({ input }) => `"${input}" may have ${allowed} only` });
+const label = part(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'lower-case letters, digits and "-"');
+const secret = part(
+  /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/,
+  'lower-case letters, digits, "-" and "."',
+);
+const targetParts = z.strictObject({ cluster: label, namespace: label, secret }, FORM);
 
 const target = z.unknown().transform((value, context): Target => {
   const parsed = targetParts.safeParse(typeof value === 'string' ? partsOf(value) : value);
   if (parsed.success) return parsed.data;
-  context.addIssue({
-    code: 'custom',
-    message: 'give "CLUSTER/NAMESPACE/SECRET" or an object of cluster, namespace and secret',
-  });
+  for (const message of new Set(parsed.error.issues.map((issue) => issue.message)))
+    context.addIssue({ code: 'custom', message });
   return z.NEVER;
 });
 

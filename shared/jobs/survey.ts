@@ -56,10 +56,13 @@ const AT_ONCE = 16;
 /** The plan of this very moment, without touching anything. */
 export async function survey(ports: SurveyPorts, settings: SurveySettings): Promise<Survey> {
   const { rules } = settings;
-  const [clusters, zones, inventory] = await Promise.all([
+  const now = ports.time.now();
+  const listed = readInventory(ports);
+  const [clusters, zones, inventory, versions] = await Promise.all([
     readClusters(ports, rules),
     readZones(ports, settings.zoneProjects),
-    readInventory(ports),
+    listed,
+    listed.then(({ found }) => readVersions(found, now, ports)),
   ]);
   const context: Context = { rules, zones };
   const asked = allRequests(clusters.found, inventory.found, context);
@@ -68,10 +71,13 @@ export async function survey(ports: SurveyPorts, settings: SurveySettings): Prom
     certificates,
     clusters: clusters.found,
     inventory: inventory.found,
+    now,
   });
   return {
     plan: plan({
       ...gathered,
+      now,
+      versions,
       horizonMs: HORIZON_MS,
       installation: rules.installation,
       desired: certificates,
@@ -166,12 +172,14 @@ type Known = Readonly<{
   certificates: readonly DesiredCertificate[];
   clusters: readonly ClusterIngresses[];
   inventory: readonly StoredRecord[];
+  now: Date;
 }>;
 
-/** A look at the Secrets and versions whose turn it is. */
+const turnOf = (now: Date) => Math.floor(now.getTime() / HORIZON_MS);
+
+/** A look at the Secrets whose turn it is. */
 async function looked(ports: SurveyPorts, rules: Rules, known: Known) {
-  const now = ports.time.now();
-  const turn = Math.floor(now.getTime() / HORIZON_MS);
+  const { now } = known;
   const others = bystanders(known, rules);
   const targets = targetsToLookAt({
     desired: known.certificates,
@@ -180,32 +188,19 @@ async function looked(ports: SurveyPorts, rules: Rules, known: Known) {
     now,
     horizonMs: HORIZON_MS,
     most: MOST_TARGET_READS,
-    turn,
+    turn: turnOf(now),
   });
-  const ids = inTurn(
-    known.inventory.map(({ id }) => id),
-    MOST_VERSION_READS,
-    turn,
-  );
   const limit = pLimit(AT_ONCE);
-  const [sights, versions] = await Promise.all([
-    Promise.all(
-      targets.map((target) =>
-        limit(async () => [targetKey(target), await sight(target, ports)] as const),
-      ),
+  const sights = await Promise.all(
+    targets.map((target) =>
+      limit(async () => [targetKey(target), await sight(target, ports)] as const),
     ),
-    Promise.all(ids.map((id) => limit(() => versionsOf(id, ports)))),
-  ]);
+  );
   const candidates = [
     ...known.certificates.flatMap((certificate) => certificate.targets),
     ...others,
   ];
-  return {
-    now,
-    sights: new Map(sights),
-    unlooked: namespacesBeyond(targets, candidates),
-    versions: new Map(versions.flat()),
-  };
+  return { sights: new Map(sights), unlooked: namespacesBeyond(targets, candidates) };
 }
 
 /** The namespaces, as `cluster/namespace`, of the candidates that are not among those looked at. */
@@ -256,6 +251,15 @@ export async function sight(
   } catch (error) {
     return { state: 'unreadable', message: messageOf(error) };
   }
+}
+
+/** The version states of the certificates whose turn it is. */
+async function readVersions(inventory: readonly StoredRecord[], now: Date, ports: SurveyPorts) {
+  const all = inventory.map(({ id }) => id);
+  const ids = inTurn(all, MOST_VERSION_READS, turnOf(now));
+  const limit = pLimit(AT_ONCE);
+  const versions = await Promise.all(ids.map((id) => limit(() => versionsOf(id, ports))));
+  return new Map(versions.flat());
 }
 
 async function versionsOf(

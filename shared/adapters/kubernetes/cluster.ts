@@ -19,6 +19,11 @@ export type ClusterOptions = ClientOptions &
     installation: string;
     /** Keys of annotations of Ingresses that are kept besides our own and the legacy class. */
     annotations: readonly string[];
+    /**
+     * Secrets are read from the API server's own cache, which may lag some moments behind: whoever only plans spares etcd a thousand reads
+     * (https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions).
+     */
+    cached?: boolean | undefined;
     /** Ingresses per call; 500 by default. */
     pageSize?: number | undefined;
   }>;
@@ -106,7 +111,7 @@ async function secret(
 ): Promise<SecretMetadata | undefined> {
   const { status, body } = await cluster.call({
     method: 'GET',
-    path: `${secretsPath(namespace)}/${segment(name)}?includeObject=Metadata`,
+    path: `${secretsPath(namespace)}/${segment(name)}?includeObject=Metadata${cluster.cached ? '&resourceVersion=0' : ''}`,
     accept: TABLE,
     right: { verb: 'get', resource: 'secrets', namespace },
   });

@@ -1,9 +1,18 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer as createHttpServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
 import { systemClock } from '../../../local/clock.ts';
-import { ConfigurationFaults, type RawDocument, readDocument } from '../../../local/document.ts';
+import {
+  ConfigurationFaults,
+  checkClusters,
+  type RawDocument,
+  readDocument,
+} from '../../../local/document.ts';
+import { listenOnLoopback } from '../../../local/google-api.ts';
 import { createKeeper } from '../../../local/keeper.ts';
 import { parseOptions } from '../../../local/options.ts';
 import { startSystem } from '../../../local/system.ts';
@@ -21,6 +30,7 @@ function file(name: string, content: string): string {
 }
 
 const yes = file('yes.yaml', 'project: p\n');
+const root = file('root.pem', '-----BEGIN CERTIFICATE-----\n');
 const manifests = join(file('manifests/none.yaml', ''), '..');
 
 describe('the command line', () => {
@@ -29,12 +39,13 @@ describe('the command line', () => {
     ['a word too many', ['extra'], 'error: too many arguments'],
     ['--json without --once', ['--json'], 'error: --json needs --once'],
     ['--config without --zone', ['--config', yes], 'error: --config needs --zone'],
-    ['--acme-ca without --acme-directory', ['--acme-ca', yes], '--acme-ca needs --acme-directory'],
+    ['--acme-ca without --acme-directory', ['--acme-ca', root], '--acme-ca needs --acme-directory'],
     ['a file that is not there', ['--config', '/no/such'], '/no/such cannot be used (ENOENT)'],
     ['a folder in place of a file', ['--config', folder], 'cannot be used (EISDIR)'],
     ['a port that is no number', ['--port', 'x'], 'Give a port from 0 to 65535'],
     ['a port that is too high', ['--dns-port', '65536'], 'Give a port from 0 to 65535'],
     ['a zone of one label', ['--zone', 'test'], 'It needs at least two labels'],
+    ['a wildcard for a zone', ['--zone', '*.A.test'], 'It is a wildcard; name the zone, a.test.'],
     ['a zone with an underscore', ['--zone', '_a.test'], 'It has an underscore'],
     ['a pair without =', ['--manifests', 'prod'], 'Write NAME=PATH'],
     ['manifests that are no folder', ['--manifests', `a=${yes}`], 'cannot be used (ENOTDIR)'],
@@ -45,8 +56,15 @@ describe('the command line', () => {
       '--manifests a=… and --cluster a=… exclude each other',
     ],
     ['an ACME server without TLS', ['--acme-directory', 'http://x'], 'Give an https:// URL'],
+    [
+      'a root of an ACME server that is none',
+      ['--acme-directory', 'https://x', '--acme-ca', yes],
+      `'--acme-ca <file>' argument '${yes}' is invalid. ${yes} holds no certificate in PEM text`,
+    ],
     ['an unknown front', ['--front', 'apache'], 'Allowed choices are auto, nginx, node, none'],
     ['a state folder that is a file', ['--state', yes], 'cannot be used (EEXIST)'],
+    ['a state folder below a file', ['--state', `${yes}/state`], 'cannot be used (EEXIST)'],
+    ['a state folder where none can be', ['--state', '/proc/x/y'], 'cannot be used (ENOENT)'],
     ['a recording where none can be', ['--record', '/no/such'], 'cannot be used (ENOENT)'],
     ['an option without its value', ['--port'], "error: option '--port <n>' argument missing"],
   ])('refuses %s in one sentence with exit code 2', ([, argv, sentence]) => {
@@ -76,6 +94,12 @@ describe('the command line', () => {
         port: 8080,
       },
     });
+  });
+
+  test('--state makes the folder and those above it, for nobody else to look into', () => {
+    const path = join(folder, 'not', 'yet', 'there');
+    expect(parseOptions(['--state', path])).toMatchObject({ options: { state: path } });
+    for (const made of [path, join(path, '..')]) expect(statSync(made).mode & 0o777).toBe(0o700);
   });
 
   test('options that may be repeated keep their order, and zones are in their normal form', () => {
@@ -130,26 +154,74 @@ describe('the configuration document', () => {
     ]);
   });
 
-  test.for<[string, Partial<Parameters<typeof startSystem>[0]>, string]>([
-    [
-      'a kubeconfig for a cluster that it does not have',
-      { realClusters: new Map([['two', yes]]) },
+  test('names every cluster that an option may name', () => {
+    const named = { '--cluster': ['one', 'two'], '--manifests': ['three', 'one'] };
+    expect(faultsOf(() => checkClusters(GOOD, named))).toEqual([
       '--cluster two=…: the configuration has no cluster two',
-    ],
+      '--manifests three=…: the configuration has no cluster three',
+    ]);
+    expect(faultsOf(() => checkClusters({}, { '--cluster': ['one'] })).length).toBe(1);
+  });
+
+  test.for<[string, Partial<Parameters<typeof startSystem>[0]>, string]>([
     [
       'a kubeconfig that is none',
       { realClusters: new Map([['one', yes]]) },
       `--cluster one=…: ${yes} cannot be used: current-context is missing`,
     ],
-    [
-      'a root of an ACME server that is none',
-      { acme: { directory: 'https://127.0.0.1:1/directory', caFile: yes } },
-      'issuers.a.caCertificate: give the PEM text of a certificate',
-    ],
   ])('does not go with %s', async ([, differs, fault]) => {
     expect(await started(GOOD, differs)).toEqual([fault]);
   });
 });
+
+describe('the process ends with 2 and a sentence', () => {
+  test('before anything is started, when manifests are for a cluster that there is not', async () => {
+    expect(await ended('--manifests', `nope=${manifests}`)).toEqual({
+      code: 2,
+      out: '',
+      err: 'certherd: --manifests nope=…: the configuration has no cluster nope\n',
+    });
+  });
+
+  test('when a port is taken', async () => {
+    const { port, close } = await listenOnLoopback(createHttpServer(), 0);
+    onTestFinished(close);
+    const { code, err } = await ended('--port', String(port), '--front', 'none');
+    expect(err).toBe(
+      `certherd: port ${port} is taken; end what listens there, or give another one (0 takes a free one)\n`,
+    );
+    expect(code).toBe(2);
+  });
+});
+
+test('a port of an earlier start that is taken now is a fault that says so', async () => {
+  const state = join(folder, 'ports');
+  const { port, close } = await listenOnLoopback(createHttpServer(), 0);
+  onTestFinished(close);
+  mkdirSync(state);
+  writeFileSync(join(state, 'ports.json'), JSON.stringify({ part: port }));
+  const keeper = createKeeper(state);
+  onTestFinished(() => keeper.close());
+  const starting = keeper.start('part', (kept) => listenOnLoopback(createHttpServer(), kept.port));
+  await expect(starting).rejects.toThrow(ConfigurationFaults);
+  await expect(starting).rejects.toThrow(`port ${port}, where part listened when the state`);
+});
+
+const MAIN = fileURLToPath(new URL('../../../local/main.ts', import.meta.url));
+
+/** What a whole process with these options said, and its exit code. */
+async function ended(...options: readonly string[]) {
+  const child = spawn(process.execPath, [MAIN, '--once', ...options]);
+  const said = { out: '', err: '' };
+  child.stdout.on('data', (chunk) => {
+    said.out += chunk;
+  });
+  child.stderr.on('data', (chunk) => {
+    said.err += chunk;
+  });
+  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
+  return { code, ...said };
+}
 
 const GOOD = {
   project: 'p',

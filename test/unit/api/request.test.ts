@@ -117,7 +117,7 @@ describe('a request for a certificate', () => {
     [
       'a Secret with capitals',
       { names: ['a.test'], targets: ['a/b/C'] },
-      'CLUSTER/NAMESPACE/SECRET',
+      '"C" may have lower-case letters, digits, "-" and "." only',
     ],
   ])('%s', ([, body, fault]) => {
     const message = parse(body)

@@ -152,7 +152,21 @@ describe('wrong use ends with 2 and one sentence', () => {
     expect([code, err]).toEqual([0, '']);
     for (const command of ['issue', 'renew', 'status', 'plan', 'run'])
       expect(out).toContain(command);
+    expect(out).toContain('Exit codes: 0 fine; 1 something');
   });
+});
+
+test.for([
+  ['issue', 'bad_name.x'],
+  ['issue', 'bad_name.x', '--json'],
+])('what the api does not understand is wrong use as well: %j', async (args) => {
+  const invalid = {
+    ...{ type: 'urn:certherd:problem:request-invalid', title: 'The request is not understood' },
+    ...{ status: 400, detail: 'names[0]: "bad_name.x" has an underscore' },
+  };
+  replies = { 'POST /v1/certificates': { status: 400, body: invalid } };
+  const { code, err } = await certherd(...args);
+  expect([code, err]).toEqual([2, `${invalid.title}: ${invalid.detail}`]);
 });
 
 describe('the token', () => {
@@ -271,7 +285,46 @@ describe('what is not as it should be ends with 1', () => {
   });
 });
 
+test('plan shows times in seconds, and until when an entry waits', async () => {
+  const [kept] = plan().certificates;
+  const certificates = [
+    {
+      ...kept,
+      message: 'renewed from 2026-03-01T05:54:21.925Z on',
+      at: '2026-03-01T05:54:21.925Z',
+    },
+    {
+      ...{ ...kept, action: 'wait', reason: 'backing-off', at: '2026-01-02T00:01:02.345Z' },
+      message: 'ca-rejected: no (failure 1 in a row)',
+    },
+    { ...kept, action: 'wait', message: 'looked at in a later run' },
+  ];
+  replies = { 'GET /v1/plan': { body: plan({ certificates }) } };
+  const { code, out } = await certherd('plan');
+  const words = out.replace(/\s+/g, ' ');
+  expect(code).toBe(0);
+  expect(words).toContain('renewed from 2026-03-01T05:54:21Z on');
+  expect(words).toContain('(failure 1 in a row); waits until 2026-01-02T00:01:02Z');
+  expect(words).toMatch(/looked at in a later run$/);
+});
+
 describe('issue and renew', () => {
+  test.for([
+    ['issue', 'www.a.test'],
+    ['renew', 'www-a-test-1'],
+  ])(
+    '%s --json says that what was asked for is still under way',
+    async ([command = '', of = '']) => {
+      const reply = { status: 202, body: certificate() };
+      replies = {
+        'POST /v1/certificates': reply,
+        'POST /v1/certificates/www-a-test-1:renew': reply,
+      };
+      const { code, out } = await certherd(command, of, '--json');
+      expect([code, JSON.parse(out)]).toEqual([0, { ...certificate(), requested: true }]);
+    },
+  );
+
   test('issue sends what was asked for and says that it is on its way', async () => {
     replies = { 'POST /v1/certificates': { status: 202, body: certificate({ version: null }) } };
     const { code, out } = await certherd(
@@ -334,6 +387,37 @@ describe('issue and renew', () => {
     const { code, out } = await certherd('renew', 'www-a-test-1', '--wait', '--json');
     expect(code).toBe(0);
     expect(JSON.parse(out)).toMatchObject({ version: 2 });
+    expect(JSON.parse(out)).not.toHaveProperty('requested');
+  });
+});
+
+describe('status --json', () => {
+  const inventory = { certificates: [certificate()], invalid: [] };
+
+  test('has every certificate beside the counts', async () => {
+    replies = {
+      'GET /v1/status': { body: statusDocument() },
+      'GET /v1/certificates': { body: inventory },
+    };
+    const { code, out } = await certherd('status', '--json');
+    expect([code, JSON.parse(out)]).toEqual([0, { ...statusDocument(), inventory }]);
+  });
+
+  test('is the status alone when the certificates cannot be read', async () => {
+    const unread = statusDocument({ certificates: { error: 'no store' } });
+    replies = { 'GET /v1/status': { body: unread } };
+    const { code, out } = await certherd('status', '--json');
+    expect([code, JSON.parse(out)]).toEqual([1, unread]);
+  });
+
+  test('has the problem where the certificates should be', async () => {
+    replies = {
+      'GET /v1/status': { body: statusDocument() },
+      'GET /v1/certificates': { status: 503, body: problem },
+    };
+    const { code, out, err } = await certherd('status', '--json');
+    expect([code, JSON.parse(out)]).toEqual([1, { ...statusDocument(), inventory: problem }]);
+    expect(err).toBe('The policy does not allow this: no rule gives it');
   });
 });
 
@@ -361,7 +445,9 @@ test('status shows names, end, engines and troubles within 100 columns, whatever
   expect(out).toMatch(/issued +2026-04-01 +1 +delivered/);
   expect(out).toMatch(/and 2\s+more/);
   expect(out).toContain('stored only');
-  expect(out).toContain('b-2: ca-rejected: no [31m way; tried again at 2026-01-02T00:00:00.000Z');
+  expect(out).toContain('b-2: ca-rejected: no [31m way; tried again at 2026-01-02T00:00:00Z');
+  for (const id of ['www-a-test-1', 'b-2', 'c-3'])
+    expect(out).toMatch(new RegExp(`^id ${id}$`, 'm'));
   expect(out).toContain(
     'schedule: ENABLED, last run 2026-01-10 09:00 UTC ok, next run 2026-01-10 10:00 UTC',
   );
