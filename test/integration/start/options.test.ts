@@ -1,9 +1,7 @@
-import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
 import { systemClock } from '../../../local/clock.ts';
 import {
@@ -174,26 +172,6 @@ describe('the configuration document', () => {
   });
 });
 
-describe('the process ends with 2 and a sentence', () => {
-  test('before anything is started, when manifests are for a cluster that there is not', async () => {
-    expect(await ended('--manifests', `nope=${manifests}`)).toEqual({
-      code: 2,
-      out: '',
-      err: 'certherd: --manifests nope=…: the configuration has no cluster nope\n',
-    });
-  });
-
-  test('when a port is taken', async () => {
-    const { port, close } = await listenOnLoopback(createHttpServer(), 0);
-    onTestFinished(close);
-    const { code, err } = await ended('--port', String(port), '--front', 'none');
-    expect(err).toBe(
-      `certherd: port ${port} is taken; end what listens there, or give another one (0 takes a free one)\n`,
-    );
-    expect(code).toBe(2);
-  });
-});
-
 test('a port of an earlier start that is taken now is a fault that says so', async () => {
   const state = join(folder, 'ports');
   const { port, close } = await listenOnLoopback(createHttpServer(), 0);
@@ -206,22 +184,6 @@ test('a port of an earlier start that is taken now is a fault that says so', asy
   await expect(starting).rejects.toThrow(ConfigurationFaults);
   await expect(starting).rejects.toThrow(`port ${port}, where part listened when the state`);
 });
-
-const MAIN = fileURLToPath(new URL('../../../local/main.ts', import.meta.url));
-
-/** What a whole process with these options said, and its exit code. */
-async function ended(...options: readonly string[]) {
-  const child = spawn(process.execPath, [MAIN, '--once', ...options]);
-  const said = { out: '', err: '' };
-  child.stdout.on('data', (chunk) => {
-    said.out += chunk;
-  });
-  child.stderr.on('data', (chunk) => {
-    said.err += chunk;
-  });
-  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
-  return { code, ...said };
-}
 
 const GOOD = {
   project: 'p',

@@ -119,26 +119,6 @@ describe('what is wanted', () => {
     expect((await after.versions(stored?.id ?? '')).map(({ number }) => number)).toEqual([2, 1]);
     expect(stored?.record.askers).toEqual([{ cluster: 'two', namespace: 'web' }]);
   });
-
-  test('more namespaces than a record can name are asked for as one *, and each gets each version', async () => {
-    const namespaces = Array.from({ length: 30 }, (_, n) => `team-${n}-${'x'.repeat(40)}`);
-    const one = await running({
-      manifests: {
-        one: namespaces.map((namespace) => ingress('shop', ['shop.a.test'], 'tls', { namespace })),
-      },
-    });
-    await one.tick();
-    one.clock.advance(63 * DAY_MS);
-    await one.tick();
-    const { record } = await certificateFor(one, 'shop.a.test');
-    expect(record.askers).toEqual([{ cluster: 'one', namespace: '*' }]);
-    const secrets = await Promise.all(
-      namespaces.map((namespace) => served(one, 'one', 'tls', namespace)),
-    );
-    expect(new Set(secrets.map(({ version }) => version))).toEqual(new Set(['2']));
-    expect(one.system.ca?.counts().orders).toBe(2);
-    expect(await planned(one)).toEqual(['shop.a.test keep fresh']);
-  });
 });
 
 const CLUSTERS = ['one', 'two'].map((name) => ({

@@ -6,7 +6,15 @@ import { parseBundle } from '../../../shared/adapters/bundle.ts';
 import { createPki } from '../../../shared/adapters/x509.ts';
 import { certificateId } from '../../../shared/domain/certificate.ts';
 import { newRecord } from '../../../shared/domain/record.ts';
-import { elsewhere, google, unheard } from '../../integration/system/hands.ts';
+import {
+  certificateFor,
+  elsewhere,
+  google,
+  hasty,
+  planned,
+  served,
+  unheard,
+} from '../../integration/system/hands.ts';
 import { ingress, type Running, running } from '../../integration/system/running.ts';
 
 const CERTIFICATES = 240;
@@ -128,4 +136,24 @@ test('a certificate of a hundred names is proven and delivered', async () => {
     [100, 'fresh'],
   ]);
   expect((await one.records())[0]?.record.challenges).toEqual([]);
+});
+
+test('more namespaces than a record can name are asked for as one *, and each gets each version', async () => {
+  const namespaces = Array.from({ length: 30 }, (_, n) => `team-${n}-${'x'.repeat(40)}`);
+  const one = await hasty({
+    manifests: {
+      one: namespaces.map((namespace) => ingress('shop', ['shop.a.test'], 'tls', { namespace })),
+    },
+  });
+  await one.tick();
+  one.clock.advance(63 * 24 * HOUR_MS);
+  await one.tick();
+  const { record } = await certificateFor(one, 'shop.a.test');
+  expect(record.askers).toEqual([{ cluster: 'one', namespace: '*' }]);
+  const secrets = await Promise.all(
+    namespaces.map((namespace) => served(one, 'one', 'tls', namespace)),
+  );
+  expect(new Set(secrets.map(({ version }) => version))).toEqual(new Set(['2']));
+  expect(one.system.ca?.counts().orders).toBe(2);
+  expect(await planned(one)).toEqual(['shop.a.test keep fresh']);
 });

@@ -115,6 +115,18 @@ describe.concurrent('npm start', () => {
     ]);
   });
 
+  test('manifests for a cluster that there is not end it before anything starts', async ({
+    expect,
+  }) => {
+    const { code, stdout, stderr } = await npmStart('--once', '--manifests', `nope=${folder}`)
+      .ended;
+    expect({ code, stdout, stderr }).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: 'certherd: --manifests nope=…: the configuration has no cluster nope\n',
+    });
+  });
+
   test('a port that is taken ends it with a sentence', async ({ expect, onTestFinished }) => {
     const server = createServer().listen(0, '127.0.0.1');
     onTestFinished(() => void server.close());
@@ -122,7 +134,7 @@ describe.concurrent('npm start', () => {
     const { port } = server.address() as { port: number };
     const { code, stderr } = await npmStart('--once', '--front', 'none', '--port', String(port))
       .ended;
-    expect(code).toBe(1);
+    expect(code).toBe(2);
     expect(stderr.trim()).toBe(
       `certherd: port ${port} is taken; end what listens there, or give another one (0 takes a free one)`,
     );
