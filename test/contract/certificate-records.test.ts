@@ -192,7 +192,7 @@ describe('on a bad day', () => {
   )('%s is read and written again', async ([title, fault]) => {
     const id = title.replaceAll(' ', '-');
     await store.records.create(id, record());
-    store.script(refusing(/^PATCH/, fault, 2));
+    store.script(refusing(/^PATCH/, fault, 1));
     expect((await store.records.update(id, countOne)).record.failure?.count).toBe(1);
   });
 
