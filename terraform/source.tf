@@ -1,0 +1,39 @@
+# The zips by their content: an object of a new name is the only thing that makes Cloud Functions build again.
+
+locals {
+  zips = {
+    for name in local.functions : name => "${coalesce(var.source_directory, "${path.module}/../dist")}/${name}.zip"
+  }
+}
+
+resource "google_storage_bucket" "source" {
+  project                     = var.project_id
+  name                        = "${var.project_id}-${var.installation}-source"
+  location                    = var.location
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+  force_destroy               = true
+  labels                      = local.labels
+
+  versioning {
+    enabled = false
+  }
+
+  dynamic "encryption" {
+    for_each = var.kms_key[*]
+
+    content {
+      default_kms_key_name = encryption.value
+    }
+  }
+
+  depends_on = [google_project_service.main]
+}
+
+resource "google_storage_bucket_object" "source" {
+  for_each = local.zips
+
+  bucket = google_storage_bucket.source.name
+  name   = "${each.key}-${filesha256(each.value)}.zip"
+  source = each.value
+}
