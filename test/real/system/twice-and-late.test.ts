@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { syncDependencies } from '../../../functions/dependencies.ts';
 import { sync } from '../../../shared/jobs/sync.ts';
+import type { Time } from '../../../shared/ports.ts';
 import { certificateFor, planned, secretManager, served } from '../../integration/system/hands.ts';
 import { SILENT } from '../../integration/system/mortal.ts';
 import { ingress, type Running, running } from '../../integration/system/running.ts';
@@ -63,6 +64,8 @@ async function renewed() {
   return { one, id, record, tell };
 }
 
+const timeOf = ({ clock }: Running): Time => ({ now: () => clock.now(), sleep: async () => {} });
+
 test('messages that come late, again and all at once leave the newest version where it is', async () => {
   const { one, record, tell } = await renewed();
   for (const version of [1, 2, 1, 1, 2]) tell(version);
@@ -79,7 +82,10 @@ test('a sync that stalls before its write does not put the older version over th
   await one.tick();
   const { id } = await certificateFor(one, HOST);
   await one.request('one', 'DELETE', '/api/v1/namespaces/web/secrets/shop');
-  const { ports, settings } = syncDependencies(one.system.configOf('sync'), { log: SILENT });
+  const { ports, settings } = syncDependencies(one.system.configOf('sync'), {
+    log: SILENT,
+    time: timeOf(one),
+  });
   const stalled = await ports();
   const atWrite = Promise.withResolvers<void>();
   const goOn = Promise.withResolvers<void>();
@@ -110,7 +116,10 @@ test('a sync that stalls before it records leaves the newer version recorded, an
   const one = await running({ haste: 10, manifests: { one: [ingress('shop', [HOST], 'shop')] } });
   await one.tick();
   const { id } = await certificateFor(one, HOST);
-  const { ports, settings } = syncDependencies(one.system.configOf('sync'), { log: SILENT });
+  const { ports, settings } = syncDependencies(one.system.configOf('sync'), {
+    log: SILENT,
+    time: timeOf(one),
+  });
   const stalled = await ports();
   const atRecord = Promise.withResolvers<void>();
   const goOn = Promise.withResolvers<void>();
