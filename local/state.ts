@@ -72,11 +72,14 @@ function isAlive(pid: number): boolean {
   if (!Number.isInteger(pid) || pid <= 0 || pid === process.pid) return false;
   try {
     process.kill(pid, 0);
-    return true;
+    return !isZombie(pid);
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
+
+// A killed process stays in the table until its parent looks, which in a container may take long or forever.
+const isZombie = (pid: number) => /\) Z /.test(readIfPresent(`/proc/${pid}/stat`) ?? '');
 
 function fileStore<State>(path: string): Store<State> {
   return {

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -13,6 +15,7 @@ import {
 import { listenOnLoopback } from '../../../local/google-api.ts';
 import { createKeeper } from '../../../local/keeper.ts';
 import { parseOptions } from '../../../local/options.ts';
+import { openStateFolder } from '../../../local/state.ts';
 import { startSystem } from '../../../local/system.ts';
 import { createLog } from '../../../shared/log.ts';
 
@@ -170,6 +173,17 @@ describe('the configuration document', () => {
   ])('does not go with %s', async ([, differs, fault]) => {
     expect(await started(GOOD, differs)).toEqual([fault]);
   });
+});
+
+test('a process that has ended, but that its parent has not looked after, keeps no state folder', async () => {
+  const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 30']);
+  onTestFinished(() => void parent.kill());
+  const [pid] = await once(parent.stdout, 'data');
+  const state = join(folder, 'ended');
+  mkdirSync(state);
+  writeFileSync(join(state, 'lock'), String(pid).trim());
+  const opened = () => openStateFolder(state).release();
+  await expect.poll(opened).toBeUndefined();
 });
 
 test('a port of an earlier start that is taken now is a fault that says so', async () => {
