@@ -8,6 +8,7 @@ export type Session = Readonly<{
   /** Print one document and nothing else. */
   json: boolean;
   sleep: (ms: number) => Promise<void>;
+  now: () => Date;
 }>;
 
 export type ExitCode = 0 | 1;

@@ -17,7 +17,7 @@ export const certificateSchema = z.object({
   notAfter: moment.nullable(),
   version: z.int().nullable(),
   failure: z.object({ code: z.string(), message: z.string(), retryAt: moment }).nullable(),
-  delivered: z.object({ version: z.int(), failed: z.array(z.string()) }).nullable(),
+  delivered: z.object({ version: z.int(), at: moment, failed: z.array(z.string()) }).nullable(),
   targets: z.array(target),
   askers: z.array(z.unknown()),
 });
@@ -39,7 +39,14 @@ export const statusSchema = z.object({
   ]),
   queues: z.union([
     unreadable,
-    z.array(z.object({ issuer: z.string(), state: z.string(), problem: z.string().optional() })),
+    z.array(
+      z.object({
+        issuer: z.string(),
+        queue: z.string(),
+        state: z.string(),
+        problem: z.string().optional(),
+      }),
+    ),
   ]),
   certificates: z.union([
     unreadable,

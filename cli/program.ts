@@ -1,25 +1,31 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { createClient } from './client.ts';
 import type { ExitCode, Session } from './command.ts';
+import { backup } from './commands/backup.ts';
+import { doctor } from './commands/doctor.ts';
 import { issue } from './commands/issue.ts';
 import { plan } from './commands/plan.ts';
 import { renew } from './commands/renew.ts';
 import { run } from './commands/run.ts';
 import { status } from './commands/status.ts';
+import { type KnownFiles, known } from './doctor/known.ts';
 import { CliFault } from './fault.ts';
 import { painted, type Screen } from './screen.ts';
 import { parseUrl } from './token.ts';
 
 type GlobalOptions = Readonly<{ url: string; tokenCommand?: string; json?: boolean }>;
+type DoctorOptions = KnownFiles & Readonly<{ accessTokenCommand: string }>;
 type Start = (command: (session: Session) => Promise<ExitCode>) => Promise<void>;
 
 /** Runs one command line and answers its exit code: 0 fine, 1 something is not, 2 wrong use. */
 export async function main(args: readonly string[], screen: Screen): Promise<number> {
   let exitCode = 0;
   const program = globalOptions(screen);
-  addCommands(program, async (command) => {
+  const start: Start = async (command) => {
     exitCode = await command(sessionOf(program.opts<GlobalOptions>(), screen));
-  });
+  };
+  addCommands(program, start);
+  addKeepers(program, start);
   try {
     await program.parseAsync([...args], { from: 'user' });
     return exitCode;
@@ -79,6 +85,34 @@ function addCommands(program: Command, start: Start): void {
     .action(() => start(run));
 }
 
+/** What looks after the deployment itself. */
+function addKeepers(program: Command, start: Start): void {
+  program
+    .command('doctor')
+    .description('looks at a deployment: each line is ok, or has the command that repairs it')
+    .option('--config <FILE>', 'the configuration as it should be, to compare')
+    .option('--terraform-output <FILE>', 'what "terraform output -json" printed; has the URL too')
+    .option(
+      '--access-token-command <COMMAND>',
+      'prints an access token of yours, for the location policy',
+      'gcloud auth print-access-token',
+    )
+    .action(async (options: DoctorOptions) => {
+      const { config: wanted, url } = known(options);
+      const isGiven = program.getOptionValueSource('url') !== 'default';
+      if (url && !isGiven) program.setOptionValue('url', url);
+      const { accessTokenCommand } = options;
+      const policy = { url: 'https://orgpolicy.googleapis.com', accessTokenCommand };
+      const at = parseUrl(program.opts<GlobalOptions>().url);
+      await start((session) => doctor({ url: at, wanted, policy }, session));
+    });
+  program
+    .command('backup')
+    .description('records and configuration as one JSON document, without any key')
+    .option('--out <FILE>', 'where to write it; default: stdout')
+    .action(({ out }: Readonly<{ out?: string }>) => start((session) => backup({ out }, session)));
+}
+
 function target(text: string, others: readonly string[] = []): readonly string[] {
   if (/^[^/\s]+\/[^/\s]+\/[^/\s]+$/.test(text)) return [...others, text];
   throw new InvalidArgumentError('Give CLUSTER/NAMESPACE/SECRET.');
@@ -90,5 +124,6 @@ function sessionOf({ url, tokenCommand, json = false }: GlobalOptions, screen: S
     screen,
     json,
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+    now: () => new Date(),
   };
 }

@@ -31,10 +31,14 @@ export async function bearerToken({ url, tokenCommand }: Door): Promise<string> 
   );
 }
 
-async function commandToken(command: string): Promise<string> {
+const commandToken = async (command: string) =>
+  checked(await outputOfCommand(command), 'the token command');
+
+/** What a command that gives a token prints. Throws exit 1 when the command fails. */
+export async function outputOfCommand(command: string): Promise<string> {
   const { code, text } = await outputOf(command);
-  if (code !== 0) throw new CliFault(1, `the token command ends with exit code ${code}`);
-  return checked(text, 'the token command');
+  if (code === 0) return text;
+  throw new CliFault(1, `the token command ends with exit code ${code}`);
 }
 
 /** What it says on stderr, and asks for on stdin, goes to the person. */

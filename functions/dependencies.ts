@@ -1,11 +1,13 @@
+import { toAccount } from '../shared/adapters/account.ts';
 import type { CertificateAuthorityOptions } from '../shared/adapters/acme/certificate-authority.ts';
+import {
+  type AskIssue,
+  type AskReconcile,
+  createFunctionCaller,
+} from '../shared/adapters/function-caller.ts';
 import { createGoogleAuth, type GoogleAuth } from '../shared/adapters/google-auth.ts';
 import { once } from '../shared/adapters/google-client.ts';
 import type { Identity } from '../shared/adapters/identity.ts';
-import {
-  type AskReconcile,
-  createReconcileFunction,
-} from '../shared/adapters/reconcile-function.ts';
 import { type Config, rulesOf } from '../shared/config.ts';
 import type { Rules } from '../shared/domain/request.ts';
 import { CertificateError } from '../shared/errors.ts';
@@ -39,18 +41,20 @@ export type IssueDependencies = Function<IssuePorts, IssueSettings>;
 export type SyncDependencies = Function<SyncPorts, SyncSettings>;
 export type ApiDependencies = Function<ApiPorts, ApiSettings>;
 
-/** What the api asks: its own memory and engines, and reconcile, which alone may look into clusters. */
+/** What the api asks: its own memory and engines, reconcile, which alone may look into clusters, and issue, which alone may write zones. */
 export type ApiPorts = Readonly<{
   records: CertificateRecords;
   queue: IssueQueue;
   queueStates: () => Promise<readonly QueueStatus[]>;
   schedule: Schedule;
   askReconcile: AskReconcile;
+  /** What issue could do; orders go to it by the queue alone. */
+  askIssue: AskIssue;
   /** Who an Authorization header stands for; undefined when it stands for nobody. */
   identify: (authorization: string | undefined) => Promise<Identity | undefined>;
   time: Time;
 }>;
-export type ApiSettings = Readonly<{ rules: Rules; access: Config['access'] }>;
+export type ApiSettings = Readonly<{ rules: Rules; access: Config['access']; config: Config }>;
 
 /** The seams that one machine has besides the configuration. */
 export type Surroundings = Readonly<{
@@ -72,7 +76,7 @@ export function reconcileDependencies(
     ports: once(async () => {
       const auth = authOf(config);
       const [readers, zones, secrets, queue, repairs] = await Promise.all([
-        clusters(config, auth, { now: time.now, cached: true }),
+        clusters(config, auth, { now: time.now, as: 'reader' }),
         zonesOf(config, auth),
         secretsOf(config, auth),
         queueOf(config, auth),
@@ -146,7 +150,7 @@ export function syncDependencies(
     ports: once(async () => {
       const auth = authOf(config);
       const [writers, secrets, { createPki }, { createHandshakes }] = await Promise.all([
-        clusters(config, auth, { now: time.now, cached: false }),
+        clusters(config, auth, { now: time.now, as: 'writer' }),
         secretsOf(config, auth),
         import('../shared/adapters/x509.ts'),
         import('../shared/adapters/handshake.ts'),
@@ -173,7 +177,7 @@ export function apiDependencies(
   return {
     log,
     project: config.project,
-    settings: { rules: rulesOf(config), access: config.access },
+    settings: { rules: rulesOf(config), access: config.access, config },
     ports: once(async () => {
       const auth = authOf(config);
       const [secrets, queue, tasks, { createSchedule }, { createIdentityVerifier }] =
@@ -190,7 +194,11 @@ export function apiDependencies(
         queue,
         queueStates: tasks.createQueueStates({ queues: queuesOf(config), auth, endpoint }),
         schedule: createSchedule({ job: jobOf(config), auth, endpoint: scheduler }),
-        askReconcile: createReconcileFunction({ url: config.runtime.reconcileUrl, auth }),
+        askReconcile: createFunctionCaller({
+          ...{ name: 'reconcile', url: config.runtime.reconcileUrl },
+          auth,
+        }),
+        askIssue: createFunctionCaller({ name: 'issue', url: config.runtime.issueUrl, auth }),
         identify: createIdentityVerifier({
           audience: config.runtime.audience,
           certificatesUrl: metadata && `${new URL(metadata).origin}/oauth2/v3/certs`,
@@ -263,11 +271,14 @@ async function repairsOf({ runtime, endpoints }: Config, auth: GoogleAuth) {
 // A kubeconfig that was renewed and a control plane that moved must reach an instance that lives for days.
 const CLUSTER_KNOWN_MS = 5 * 60_000;
 
-/** The clusters by name. Where a cluster is and how it lets us in is found out at its first use, and again after five minutes. */
+/**
+ * The clusters by name, as one of the two that they let in. Where a cluster is and how it lets us in is found out at its first use, and again
+ * after five minutes.
+ */
 async function clusters(
   config: Config,
   auth: GoogleAuth,
-  { now, cached }: Pick<Time, 'now'> & Readonly<{ cached: boolean }>,
+  { now, as }: Pick<Time, 'now'> & Readonly<{ as: 'reader' | 'writer' }>,
 ): Promise<(cluster: string) => Promise<ClusterWriter>> {
   const [{ createCluster }, { gkeAccess }, { parseKubeconfig }, { vault }] = await Promise.all([
     import('../shared/adapters/kubernetes/cluster.ts'),
@@ -275,15 +286,17 @@ async function clusters(
     import('../shared/adapters/kubernetes/kubeconfig.ts'),
     secretsOf(config, auth),
   ]);
-  const access = async ({ name, gke, kubeconfigSecret = '' }: Config['clusters'][number]) => {
+  const access = async ({ name, gke, kubeconfigSecret }: Config['clusters'][number]) => {
     if (gke)
       return gkeAccess({
         cluster: gke,
         endpoint: config.endpoints.container,
         token: auth.accessToken,
+        grantee: () => toAccount(auth.client),
       });
-    const kubeconfig = await vault.read(kubeconfigSecret);
-    const origin = `secret ${kubeconfigSecret} of cluster ${name}`;
+    const secret = kubeconfigSecret?.[as] ?? '';
+    const kubeconfig = await vault.read(secret);
+    const origin = `secret ${secret}, the ${as}'s kubeconfig of cluster ${name},`;
     if (kubeconfig) return parseKubeconfig(kubeconfig.reveal(), origin);
     throw new CertificateError(
       'cluster-unreachable',
@@ -302,7 +315,8 @@ async function clusters(
       name,
       installation,
       annotations: [optIn.annotation],
-      cached,
+      // Whoever writes needs what is there now.
+      cached: as === 'reader',
       access: await access(cluster),
     });
   };

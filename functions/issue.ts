@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { HttpFunction } from '@google-cloud/functions-framework';
 import { z } from 'zod';
 import { CertificateError, isRetryable } from '../shared/errors.ts';
+import { examineZones } from '../shared/jobs/examine-zones.ts';
 import { type IssueOutcome, issue } from '../shared/jobs/issue.ts';
 import type { IssueDependencies } from './dependencies.ts';
 import { bodyOf, entry } from './entry.ts';
@@ -19,12 +20,17 @@ const taskSchema = z.object({
   order: z.string().optional(),
 });
 
-/** Woken by Cloud Tasks with one certificate. Whatever the outcome, it has its own next task; only "busy" makes this one come again. */
+/** Woken by Cloud Tasks with one certificate; the api asks it what it could do with the zones, which changes nothing. Whatever the outcome, it has its own next task; only "busy" makes this one come again. */
 export function issueFunction({ log, project, ports, settings }: IssueDependencies): HttpFunction {
   return entry({
     log,
     project,
     async handle(request) {
+      if (request.path === '/zones') {
+        const opened = await ports();
+        const found = await examineZones(settings.zoneProjects, opened);
+        return { status: 200, body: { ...found, now: opened.time.now() } };
+      }
       const task = taskSchema.safeParse(bodyOf(request));
       if (!task.success)
         throw new CertificateError(

@@ -1,9 +1,10 @@
-import type { HttpFunction } from '@google-cloud/functions-framework';
+import type { HttpFunction, Request } from '@google-cloud/functions-framework';
 import { z } from 'zod';
 import { CertificateError } from '../shared/errors.ts';
 import { lookAt } from '../shared/jobs/look.ts';
-import { reconcile } from '../shared/jobs/reconcile.ts';
+import { type ReconcilePorts, reconcile } from '../shared/jobs/reconcile.ts';
 import { survey } from '../shared/jobs/survey.ts';
+import { ASKED } from '../shared/jobs/sync.ts';
 import type { ReconcileDependencies } from './dependencies.ts';
 import { bodyOf, entry } from './entry.ts';
 import { planView } from './plan-view.ts';
@@ -17,7 +18,12 @@ const lookSchema = z.object({
     .max(20),
 });
 
-/** Woken by Scheduler. The api asks it for the plan of this moment, and for a look at zones and Secrets, neither of which changes anything. */
+const deliverSchema = z.object({ certificate: z.string().min(1) });
+
+/**
+ * Woken by Scheduler. The api asks it for the plan of this moment, and for a look at zones and Secrets, neither of which changes
+ * anything; and to have a certificate delivered once more.
+ */
 export function reconcileFunction({
   log,
   project,
@@ -32,14 +38,33 @@ export function reconcileFunction({
       if (request.path === '/plan')
         return { status: 200, body: planView(await survey(await ports(), settings)) };
       if (request.path === '/look') {
-        const look = lookSchema.safeParse(bodyOf(request));
-        if (!look.success)
-          throw new CertificateError('request-invalid', z.prettifyError(look.error));
-        return { status: 200, body: await lookAt(look.data, await ports(), settings) };
+        const look = parsed(request, lookSchema);
+        return { status: 200, body: await lookAt(look, await ports(), settings) };
+      }
+      if (request.path === '/deliver') {
+        const { certificate } = parsed(request, deliverSchema);
+        return { status: 200, body: await asked(certificate, await ports()) };
       }
       // Scheduler looks at the status alone, and the plan of a large fleet is megabytes: the log has what was decided.
       const { plan, refusals, faults } = await reconcile(await ports(), settings);
       return { status: 200, body: { certificates: plan.length, refused: refusals.length, faults } };
     },
   });
+}
+
+function parsed<T>(request: Request, schema: z.ZodType<T>): T {
+  const result = schema.safeParse(bodyOf(request));
+  if (result.success) return result.data;
+  throw new CertificateError('request-invalid', z.prettifyError(result.error));
+}
+
+/** A person waits for the answer, so the sentence goes there. */
+async function asked(certificate: string, { repairs }: Pick<ReconcilePorts, 'repairs'>) {
+  try {
+    await repairs.publish(certificate, { reason: ASKED, targets: [] });
+    return { asked: true };
+  } catch (error) {
+    if (error instanceof CertificateError) return { asked: false, problem: error.message };
+    throw error;
+  }
 }

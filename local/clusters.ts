@@ -8,7 +8,7 @@ import { ConfigurationFaults } from './document.ts';
 import type { Cluster as ServedCluster } from './front/cluster-api.ts';
 import type { Keeper } from './keeper.ts';
 import { startKubernetes } from './kubernetes/kubernetes.ts';
-import { isGrantedInCluster, type RoleOf } from './rights.ts';
+import { isGrantedInCluster, type KubeconfigSecrets, type RoleOf } from './rights.ts';
 import type { Trouble } from './services.ts';
 
 /** A cluster of the document, embedded or real, with what this machine needs to reach it. */
@@ -20,10 +20,16 @@ export type LocalCluster = Readonly<{
   served: ServedCluster;
   /** As whoever loads manifests reaches it; only an embedded one can be loaded. */
   admin: Readonly<{ server: string; ca: string; token: string }> | undefined;
-  /** What goes into its kubeconfig secret; absent for an embedded GKE cluster. */
-  kubeconfig: Readonly<{ secret: string; text: string }> | undefined;
+  /** What goes into its kubeconfig secrets, which may be one; absent for an embedded GKE cluster. */
+  kubeconfigs: Readonly<{ reader: Kubeconfig; writer: Kubeconfig }> | undefined;
   gke: GkeCluster | undefined;
 }>;
+
+/** The text of a kubeconfig and the id of the secret that it belongs into. */
+export type Kubeconfig = Readonly<{ secret: string; text: string }>;
+
+/** Paths of the kubeconfigs of a real cluster; one file may be both. */
+export type KubeconfigFiles = Readonly<{ reader: string; writer: string }>;
 
 type Entry = Readonly<{
   name: string;
@@ -40,25 +46,66 @@ type Shared = Readonly<{
   trouble: Trouble['kubernetes'];
 }>;
 
+/** The ids of the secrets that the clusters of a document will have their kubeconfigs in. */
+export function kubeconfigSecrets(
+  entries: readonly Entry[],
+  real: ReadonlyMap<string, KubeconfigFiles>,
+): KubeconfigSecrets {
+  const secrets = entries.flatMap((entry) => secretsOf(entry, real.get(entry.name)) ?? []);
+  return {
+    reader: secrets.map(({ reader }) => reader),
+    writer: secrets.map(({ writer }) => writer),
+  };
+}
+
+type SecretIds = Readonly<{ reader: string; writer: string }>;
+
+function secretsOf(
+  { name, gke, kubeconfigSecret }: Entry,
+  files: KubeconfigFiles | undefined,
+): SecretIds | undefined {
+  if (files) return realSecrets(name, files);
+  if (typeof gke === 'string') return undefined;
+  const { reader, writer } = (
+    typeof kubeconfigSecret === 'object' ? (kubeconfigSecret ?? {}) : {}
+  ) as Partial<Record<string, unknown>>;
+  if (typeof reader === 'string' && typeof writer === 'string') return { reader, writer };
+  return both(typeof kubeconfigSecret === 'string' ? kubeconfigSecret : `kubeconfig-${name}`);
+}
+
+// No cluster's name has a "_", so that no other cluster's secret is called like this.
+const realSecrets = (name: string, { reader, writer }: KubeconfigFiles): SecretIds =>
+  reader === writer
+    ? both(`kubeconfig-${name}`)
+    : { reader: `kubeconfig-${name}_reader`, writer: `kubeconfig-${name}_writer` };
+
+const both = (id: string): SecretIds => ({ reader: id, writer: id });
+
 /** Starts the embedded API servers and reads the kubeconfigs of the real ones. Throws ConfigurationFaults for a kubeconfig that cannot be used. */
 export async function startClusters(
   entries: readonly Entry[],
-  real: ReadonlyMap<string, string>,
+  real: ReadonlyMap<string, KubeconfigFiles>,
   shared: Shared,
 ): Promise<readonly LocalCluster[]> {
   return Promise.all(
     entries.map(async (entry) => {
-      const path = real.get(entry.name);
-      return path === undefined ? embedded(entry, shared) : realCluster(entry, path);
+      const files = real.get(entry.name);
+      return files === undefined ? embedded(entry, shared) : realCluster(entry, files);
     }),
   );
 }
 
 async function embedded(
-  { name, gke, kubeconfigSecret, ingressClasses }: Entry,
+  entry: Entry,
   { keeper, role, clock, trouble }: Shared,
 ): Promise<LocalCluster> {
-  const tokens = { admin: randomToken(), front: randomToken(), sync: randomToken() };
+  const { name, gke, ingressClasses } = entry;
+  const tokens = {
+    admin: randomToken(),
+    front: randomToken(),
+    reconcile: randomToken(),
+    sync: randomToken(),
+  };
   const users = new Map(Object.entries(tokens).map(([user, token]) => [token, user]));
   const authenticate = (token: string) => users.get(token) ?? role(token);
   const { server, ca } = await keeper.start(`kubernetes-${name}`, (kept) =>
@@ -68,22 +115,37 @@ async function embedded(
       before: (request) => trouble?.(name, request),
     }),
   );
-  const isGke = typeof gke === 'string';
-  const secret = typeof kubeconfigSecret === 'string' ? kubeconfigSecret : `kubeconfig-${name}`;
+  const text = (token: string) => kubeconfigText(server, ca, token);
   return {
     name,
     isReal: false,
     ingressClasses: classesOf(ingressClasses),
     served: { name, server, ca, token: tokens.front },
     admin: { server, ca, token: tokens.admin },
-    kubeconfig: isGke ? undefined : { secret, text: kubeconfigText(server, ca, tokens.sync) },
-    gke: isGke ? { name: gke, endpoint: new URL(server).host, ca } : undefined,
+    kubeconfigs: filled(secretsOf(entry, undefined), {
+      reader: text(tokens.reconcile),
+      writer: text(tokens.sync),
+    }),
+    gke: typeof gke === 'string' ? { name: gke, endpoint: new URL(server).host, ca } : undefined,
   };
 }
 
-function realCluster({ name, ingressClasses }: Entry, path: string): LocalCluster {
-  const text = readFileSync(path, 'utf8');
-  const { server, ca = '', credentials } = checkedKubeconfig(name, text, path);
+/** Where both have one secret, what is in it must let the writer write. */
+function filled(
+  secrets: SecretIds | undefined,
+  texts: Readonly<{ reader: string; writer: string }>,
+): LocalCluster['kubeconfigs'] {
+  if (!secrets) return undefined;
+  const writer = { secret: secrets.writer, text: texts.writer };
+  const isOne = secrets.reader === secrets.writer;
+  return { writer, reader: isOne ? writer : { secret: secrets.reader, text: texts.reader } };
+}
+
+function realCluster(entry: Entry, files: KubeconfigFiles): LocalCluster {
+  const { name, ingressClasses } = entry;
+  const reader = checkedKubeconfig(name, files.reader);
+  const writer = checkedKubeconfig(name, files.writer);
+  const { server, ca = '', credentials } = reader.access;
   return {
     name,
     isReal: true,
@@ -98,14 +160,15 @@ function realCluster({ name, ingressClasses }: Entry, path: string): LocalCluste
         : {}),
     },
     admin: undefined,
-    kubeconfig: { secret: `kubeconfig-${name}`, text },
+    kubeconfigs: filled(secretsOf(entry, files), { reader: reader.text, writer: writer.text }),
     gke: undefined,
   };
 }
 
-function checkedKubeconfig(name: string, text: string, path: string) {
+function checkedKubeconfig(name: string, path: string) {
+  const text = readFileSync(path, 'utf8');
   try {
-    return parseKubeconfig(text, path);
+    return { text, access: parseKubeconfig(text, path) };
   } catch (error) {
     throw new ConfigurationFaults([`--cluster ${name}=…: ${messageOf(error)}`]);
   }

@@ -31,9 +31,9 @@ export type Container = Readonly<{ url: string; close(): Promise<void> }>;
 /** The reading part of the Kubernetes Engine API v1 (https://cloud.google.com/kubernetes-engine/docs/reference/rest). */
 export async function startContainer(options: ContainerOptions): Promise<Container> {
   const { clusters, recorder, port = 0 } = options;
-  const before = async (request: IncomingMessage) => {
+  const before = async (request: IncomingMessage, body: string) => {
     requireAccount(request, options.authenticate);
-    await options.before?.(request);
+    await options.before?.(request, body);
   };
   const routes = routesOf(clusters);
   const { url, close } = await serveGoogleApi({

@@ -59,7 +59,7 @@ export type EmbeddedValues = Readonly<{
   /** For every issuer: where the CA is, and the root of its TLS. */
   issuer: Readonly<{ directory: string; caCertificate?: string }>;
   /** Clusters that are reached otherwise than the document says: embedded ones without a way, and real ones. */
-  kubeconfigSecrets: ReadonlyMap<string, string>;
+  kubeconfigSecrets: ReadonlyMap<string, Readonly<{ reader: string; writer: string }>>;
 }>;
 
 /** The document as the embedded system runs it. Faults in what a person wrote stay where they are, to be reported. */

@@ -67,8 +67,8 @@ export type GoogleApiOptions = Readonly<{
   service?: string;
   routes: readonly Route[];
   recorder?: Recorder | undefined;
-  /** Sees a request before its route does, for scripted faults and rights: throw a fault, or return to go on. */
-  before?: ((request: IncomingMessage) => Promise<void> | void) | undefined;
+  /** Sees a request and the text of its body before its route does, for scripted faults and rights: throw a fault, or return to go on. */
+  before?: ((request: IncomingMessage, body: string) => Promise<void> | void) | undefined;
   port?: number;
 }>;
 
@@ -140,7 +140,7 @@ async function answer(
 
 async function outcome(request: IncomingMessage, text: string, api: Serving) {
   try {
-    await api.before?.(request);
+    await api.before?.(request, text);
     return { status: 200, reply: (await routed(request, text, api)) ?? {} };
   } catch (error) {
     if (error instanceof GoogleFault || error instanceof LegacyGoogleFault)

@@ -78,7 +78,7 @@ function startingPoint(options: StartOptions) {
   const { config, acmeDirectory, acmeCa, cluster, manifests, dnsPort, port, record, zone } =
     options;
   const document = readDocument(config ?? `${EXAMPLE}certherd.yaml`);
-  const namesOf = (pairs: StartOptions['cluster']) => pairs.map(([name]) => name);
+  const namesOf = (pairs: readonly (readonly [string, unknown])[]) => pairs.map(([name]) => name);
   checkClusters(document, { '--cluster': namesOf(cluster), '--manifests': namesOf(manifests) });
   const example =
     config === undefined ? readDocument(`${EXAMPLE}zones.yaml`) : { zones: [], records: [] };

@@ -1,15 +1,16 @@
 import { appendFileSync, readdirSync, readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { isWildcard, parentOf, parseName } from '../shared/domain/names.ts';
+import type { KubeconfigFiles } from './clusters.ts';
 import { makeFolder } from './state.ts';
 
-/** What `npm start` was asked to do. A pair is `[cluster, path]`. */
+/** What `npm start` was asked to do. A pair begins with the cluster's name. */
 export type StartOptions = Readonly<{
   once: boolean;
   json: boolean;
   config: string | undefined;
-  manifests: readonly Pair[];
-  cluster: readonly Pair[];
+  manifests: readonly Pair<string>[];
+  cluster: readonly Pair<KubeconfigFiles>[];
   zone: readonly string[];
   acmeDirectory: string | undefined;
   acmeCa: string | undefined;
@@ -20,7 +21,7 @@ export type StartOptions = Readonly<{
   record: string | undefined;
 }>;
 
-type Pair = readonly [string, string];
+type Pair<T> = readonly [string, T];
 
 /** What to run, or what is to be said in place of a run: help on stdout, or one sentence about wrong use on stderr. */
 export type ParsedOptions = Readonly<{ options: StartOptions } | { exitCode: 0 | 2; text: string }>;
@@ -59,9 +60,9 @@ const OPTIONS: readonly Option[] = [
     pairOf(folder),
   ),
   repeated(
-    '--cluster <cluster=kubeconfig>',
-    'a real API server in place of the embedded one',
-    pairOf(readable),
+    '--cluster <cluster=reader[,writer]>',
+    'a real API server in place of the embedded one, by one kubeconfig or by those of two users',
+    pairOf(kubeconfigs),
   ),
   repeated('--zone <name>', 'a public zone in the embedded Cloud DNS', zoneName),
   new Option('--acme-directory <url>', 'that ACME server for every issuer').argParser(httpsUrl),
@@ -133,13 +134,20 @@ function repeated<T>(flags: string, description: string, parse: (text: string) =
     .argParser((text: string, previous: readonly T[]) => [...previous, parse(text)]);
 }
 
-function pairOf(checked: (path: string) => string): (text: string) => Pair {
+function pairOf<T>(checked: (value: string) => T): (text: string) => Pair<T> {
   return (text) => {
-    const [, name, path] = /^([^=]+)=(.+)$/.exec(text) ?? [];
-    if (name === undefined || path === undefined)
+    const [, name, value] = /^([^=]+)=(.+)$/.exec(text) ?? [];
+    if (name === undefined || value === undefined)
       throw new InvalidArgumentError('Write NAME=PATH.');
-    return [name, checked(path)];
+    return [name, checked(value)];
   };
+}
+
+function kubeconfigs(paths: string): KubeconfigFiles {
+  const [reader, writer = reader, ...others] = paths.split(',').map(readable);
+  if (reader === undefined || writer === undefined || others.length > 0)
+    throw new InvalidArgumentError('Write NAME=READER or NAME=READER,WRITER.');
+  return { reader, writer };
 }
 
 function zoneName(text: string): string {

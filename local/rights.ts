@@ -11,7 +11,8 @@ type Rights = Readonly<Partial<Record<Role, readonly Right[]>>>;
 const SECRET = '/v1/projects/[^/]+/secrets';
 const queues = /^\/v2\/projects\/[^/]+\/locations\/[^/]+\/queues\/[^/]+/;
 const ENQUEUE: readonly Right[] = [['POST', new RegExp(`${queues.source}/tasks$`)]];
-const READ_ZONES: readonly Right[] = [['GET', /^\/dns\/v1\/projects\/[^/]+\/managedZones/]];
+const ZONES = '/dns/v1/projects/[^/]+/managedZones';
+const LIST_ZONES: Right = ['GET', new RegExp(`^${ZONES}$`)];
 const LIST_SECRETS: Right = ['GET', new RegExp(`^${SECRET}$`)];
 const CREATE_SECRETS: Right = ['POST', new RegExp(`^${SECRET}$`)];
 
@@ -23,34 +24,38 @@ const kindsOf = (own: string) => ({
   certificates: secretsOf(`${own}-cert-`),
   keys: secretsOf(`${own}-(?:account|pending)-`),
   pending: secretsOf(`${own}-pending-`),
-  kubeconfigs: secretsOf(`(?!${own}-(?:cert|account|pending)-)`),
+  /** One secret, unless its id makes it one of the kinds above. */
+  named: (id: string) => (rest: string) =>
+    new RegExp(`^${SECRET}/(?!${own}-(?:cert|account|pending)-)${RegExp.escape(id)}${rest}$`),
 });
 
+/** The ids of the secrets that hold kubeconfigs, by who uses them. */
+export type KubeconfigSecrets = Readonly<Record<'reader' | 'writer', readonly string[]>>;
+
 /** What each function of an installation may do, and nothing else, enforced by the stand-ins: the deployment is to grant exactly this. */
-export function rightsOf(installation: string): Rights {
+export function rightsOf(installation: string, kubeconfigs: KubeconfigSecrets): Rights {
   const kinds = kindsOf(RegExp.escape(installation));
-  const { certificates, kubeconfigs } = kinds;
+  const { certificates, named } = kinds;
   const records: readonly Right[] = [
     ['GET', certificates('')],
     ['PATCH', certificates('')],
   ];
-  const clusters: readonly Right[] = [
-    ['GET', kubeconfigs('/versions')],
-    ['GET', kubeconfigs('/versions/[^/]+:access')],
+  const clusters = (secrets: readonly string[]): readonly Right[] => [
+    ...secrets.map((id): Right => ['GET', named(id)('/versions(/[^/]+:access)?')]),
     ['GET', /^\/v1\/projects\/[^/]+\/locations\/[^/]+\/clusters\/[^/]+$/],
   ];
   return {
     reconcile: [
-      ...[...records, ...clusters, ...ENQUEUE, ...READ_ZONES],
-      ...[LIST_SECRETS, CREATE_SECRETS],
+      ...[...records, ...clusters(kubeconfigs.reader), ...ENQUEUE],
+      ...[LIST_ZONES, LIST_SECRETS, CREATE_SECRETS],
       ['GET', certificates('/versions')],
       ['POST', /^\/v1\/projects\/[^/]+\/topics\/[^/]+:publish$/],
     ],
     issue: [...records, ...issueRights(kinds)],
     sync: [
-      ...[...records, ...clusters],
+      ...[...records, ...clusters(kubeconfigs.writer)],
       ['GET', certificates('/versions')],
-      ['GET', certificates('/versions/[^/]+:access')],
+      ['GET', certificates('/versions/[^/:]+(:access)?')],
       ['POST', certificates('/versions/[^/]+:destroy')],
     ],
     api: [
@@ -68,13 +73,15 @@ const issueRights = ({
   keys,
   pending,
 }: ReturnType<typeof kindsOf>): readonly Right[] => [
-  ...[...ENQUEUE, ...READ_ZONES, CREATE_SECRETS],
-  ['POST', /^\/dns\/v1\/projects\/[^/]+\/managedZones\/[^/]+\/changes$/],
+  ...[...ENQUEUE, LIST_ZONES, CREATE_SECRETS],
+  ['GET', new RegExp(`^${ZONES}/[^/]+(/rrsets|/changes/[^/]+)?$`)],
+  ['POST', new RegExp(`^${ZONES}/[^/]+/changes$`)],
   ['GET', certificates('/versions')],
   ['POST', certificates(':addVersion')],
-  ['GET', keys('(/versions)?')],
+  ['GET', keys('/versions')],
   ['GET', keys('/versions/[^/]+:access')],
   ['POST', keys(':addVersion')],
+  ['GET', pending('/versions/[^/:]+')],
   ['POST', pending('/versions/[^/]+:destroy')],
 ];
 

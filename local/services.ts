@@ -8,7 +8,7 @@ import type { Keeper, Kept } from './keeper.ts';
 import { type Metadata, startMetadata } from './metadata/metadata.ts';
 import { type PubSub, startPubSub } from './pubsub/pubsub.ts';
 import type { Recorder } from './recorder.ts';
-import { requireRight, rightsOf, roleOf } from './rights.ts';
+import { type KubeconfigSecrets, requireRight, rightsOf, roleOf } from './rights.ts';
 import { type Scheduler, startScheduler } from './scheduler/scheduler.ts';
 import { type SecretManager, startSecretManager } from './secret-manager/secret-manager.ts';
 
@@ -27,6 +27,7 @@ export type Services = Readonly<{
 export type ServicesOptions = Readonly<{
   project: string;
   installation: string;
+  kubeconfigs: KubeconfigSecrets;
   accounts: Accounts;
   keeper: Keeper;
   recorder: Recorder | undefined;
@@ -58,7 +59,7 @@ export async function startServices(options: ServicesOptions): Promise<Services>
     startMetadata({ ...kept, clock: systemClock, project }),
   );
   const role = roleOf(accounts, metadata.accountOf);
-  const rights = rightsOf(options.installation);
+  const rights = rightsOf(options.installation, options.kubeconfigs);
   const before: Services['before'] = (request) => requireRight(request, role, rights);
   const common = (service: Embedded, { port, store }: Kept) => ({
     ...{ clock, recorder, port, store, identityToken: metadata.identityToken },

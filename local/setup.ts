@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { type Config, parseConfig } from '../shared/config.ts';
 import { type Accounts, LOCAL_PERSON } from './accounts.ts';
 import type { AcmeCa } from './acme-ca/acme-ca.ts';
-import type { LocalCluster } from './clusters.ts';
+import type { Kubeconfig, LocalCluster } from './clusters.ts';
 import {
   ConfigurationFaults,
   embeddedDocument,
@@ -53,7 +53,11 @@ export function checkedConfig(parts: Parts): Config {
         ...(caCertificate === undefined ? {} : { caCertificate }),
       },
       kubeconfigSecrets: new Map(
-        clusters.flatMap(({ name, kubeconfig }) => (kubeconfig ? [[name, kubeconfig.secret]] : [])),
+        clusters.flatMap(({ name, kubeconfigs }) => {
+          if (!kubeconfigs) return [];
+          const { reader, writer } = kubeconfigs;
+          return [[name, { reader: reader.secret, writer: writer.secret }]];
+        }),
       ),
     }),
   );
@@ -99,10 +103,10 @@ export async function provisionAll(
     for (const dnsName of zones) services.dns.addZone({ project, dnsName });
   services.dns.addRecords(records);
   await provisionEngines(provision, config, parts);
+  const kubeconfigs = parts.clusters.flatMap((cluster) => Object.values(cluster.kubeconfigs ?? {}));
+  const bySecret = new Map(kubeconfigs.map((kubeconfig) => [kubeconfig.secret, kubeconfig]));
   await Promise.all(
-    parts.clusters.map(
-      async ({ kubeconfig }) => kubeconfig && provisionKubeconfig(provision, kubeconfig, parts),
-    ),
+    [...bySecret.values()].map((kubeconfig) => provisionKubeconfig(provision, kubeconfig, parts)),
   );
 }
 
@@ -147,7 +151,7 @@ async function provisionEngines(
 
 async function provisionKubeconfig(
   provision: Provision,
-  { secret, text }: Readonly<{ secret: string; text: string }>,
+  { secret, text }: Kubeconfig,
   { services, project }: Parts,
 ): Promise<void> {
   const url = `${services.secretManager.url}/v1/projects/${project}/secrets`;

@@ -15,7 +15,12 @@ import { accountsOf, LOCAL_PERSON, type Role } from './accounts.ts';
 import { type AcmeCa, startAcmeCa } from './acme-ca/acme-ca.ts';
 import type { Clock } from './clock.ts';
 import { googleVerifier, requireInvoker } from './cloud-run.ts';
-import { type LocalCluster, startClusters } from './clusters.ts';
+import {
+  type KubeconfigFiles,
+  kubeconfigSecrets,
+  type LocalCluster,
+  startClusters,
+} from './clusters.ts';
 import { startContainer } from './container.ts';
 import type { RawDocument } from './document.ts';
 import { type Door, openDoor } from './door.ts';
@@ -29,13 +34,14 @@ import { checkedConfig, type Parts, provisionAll } from './setup.ts';
 
 export type SystemOptions = Pick<Parts, 'document' | 'zones' | 'records' | 'acme'> &
   Readonly<{
-    /** Real clusters: name and path of the kubeconfig. */
-    realClusters: ReadonlyMap<string, string>;
+    /** Real clusters, by name. */
+    realClusters: ReadonlyMap<string, KubeconfigFiles>;
     dnsPort: number;
     port: number;
     record: string | undefined;
     keeper: Keeper;
-    surroundings: Surroundings;
+    /** One for all, or one for each function, which has a log of its own in the cloud. */
+    surroundings: Surroundings | ((name: FunctionName) => Surroundings);
     /** The time of every part but the metadata server, whose tokens live in the machine's own. */
     clock: Clock;
     /** What the services are to do wrong, as real ones do. */
@@ -68,12 +74,16 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     ...config,
     endpoints: { ...config.endpoints, metadata: services.metadata.urlFor(accounts[role]) },
   });
-  const functions = functionsOf(configOf, options.surroundings);
+  const surroundingsOf = surroundingsOfEach(options);
+  const functions = functionsOf(configOf, surroundingsOf);
   serveFunctions(parts, functions);
   await voidLeases(functions.reconcile);
   parts.host.open();
   const door = await openDoor({
-    api: underFramework('api', apiFunction(apiDependencies(configOf('api'), options.surroundings))),
+    api: underFramework(
+      'api',
+      apiFunction(apiDependencies(configOf('api'), surroundingsOf('api'))),
+    ),
     port: options.port,
     identityToken: (audience) => services.metadata.identityToken(LOCAL_PERSON, audience),
     audience: config.runtime.audience,
@@ -105,6 +115,7 @@ async function startParts(options: SystemOptions): Promise<Started> {
   const services = await startServices({
     ...{ project, accounts, keeper, recorder, dnsPort, clock, trouble },
     installation: textOf(document.installation) ?? 'certherd',
+    kubeconfigs: kubeconfigSecrets(clusterEntries(document), realClusters),
   });
   const { metadata, dns, before } = services;
   keeper.keepPort('dns', dns.dnsPort);
@@ -142,17 +153,25 @@ const clusterEntries = ({ clusters }: RawDocument): readonly ClusterEntry[] =>
 
 type Functions = ReturnType<typeof functionsOf>;
 
-const functionsOf = (configOf: System['configOf'], surroundings: Surroundings) => ({
-  reconcile: reconcileDependencies(configOf('reconcile'), surroundings),
-  issue: issueDependencies(configOf('issue'), surroundings),
-  sync: syncDependencies(configOf('sync'), surroundings),
+type FunctionName = 'reconcile' | 'issue' | 'sync' | 'api';
+
+const surroundingsOfEach = ({ surroundings }: SystemOptions) =>
+  typeof surroundings === 'function' ? surroundings : () => surroundings;
+
+const functionsOf = (
+  configOf: System['configOf'],
+  surroundingsOf: (name: FunctionName) => Surroundings,
+) => ({
+  reconcile: reconcileDependencies(configOf('reconcile'), surroundingsOf('reconcile')),
+  issue: issueDependencies(configOf('issue'), surroundingsOf('issue')),
+  sync: syncDependencies(configOf('sync'), surroundingsOf('sync')),
 });
 
 function serveFunctions({ host, accounts, services }: Started, made: Functions): void {
   const verify = googleVerifier(services.metadata.pemCertificatesUrl);
   const functions = [
     ['reconcile', reconcileFunction(made.reconcile), [accounts.scheduler, accounts.api]],
-    ['issue', issueFunction(made.issue), [accounts.invoker]],
+    ['issue', issueFunction(made.issue), [accounts.invoker, accounts.api]],
     ['sync', syncFunction(made.sync), [accounts.pusher]],
   ] as const;
   for (const [name, handler, invokers] of functions)

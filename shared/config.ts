@@ -70,6 +70,18 @@ const allowRule = z.strictObject({
   wildcards: z.boolean().default(false),
 });
 
+const secretId = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]{1,255}$/, 'give the id of a Secret Manager secret');
+
+/** One text is the id of the secret for both. What is read has always two. */
+const kubeconfigSecret = z
+  .union([secretId, z.strictObject({ reader: secretId, writer: secretId })], {
+    error: 'give the id of a Secret Manager secret, or two as { reader: ID, writer: ID }',
+  })
+  .transform((id) => (typeof id === 'string' ? { reader: id, writer: id } : id))
+  .describe('Where the kubeconfigs lie: reconcile uses the reader, sync the writer.');
+
 const cluster = z.strictObject({
   name: label("the cluster's name"),
   gke: z
@@ -79,10 +91,7 @@ const cluster = z.strictObject({
       'give "projects/P/locations/L/clusters/C"',
     )
     .optional(),
-  kubeconfigSecret: z
-    .string()
-    .regex(/^[A-Za-z0-9_-]{1,255}$/, 'give the id of a Secret Manager secret')
-    .optional(),
+  kubeconfigSecret: kubeconfigSecret.optional(),
   ingressClasses: z
     .array(z.string().min(1, 'give the name of an IngressClass'))
     .min(1, 'name at least one class, or leave it out for any')

@@ -151,6 +151,8 @@ export interface Zones {
    */
   present(challenges: readonly SavedChallenge[]): Promise<void>;
   remove(challenges: readonly SavedChallenge[]): Promise<void>;
+  /** Throws the reason when challenges cannot be written into the zone. Nothing is written to find out. */
+  tryOut(zone: Zone): Promise<void>;
 }
 
 /** What the world's resolvers and the zones' own servers say, never what an API says. Names are without a last dot. */

@@ -65,10 +65,12 @@ resource "google_cloudfunctions2_function" "main" {
 }
 
 locals {
-  # function => who wakes it; the api asks reconcile for plans and looks.
+  # function => who wakes it; the api asks reconcile for plans and looks, and issue whether it could write the zones. It may give issue tasks
+  # by the queue anyhow.
   invokers = {
     reconcile-schedule = { function = "reconcile", member = google_service_account.caller["schedule"].member }
     reconcile-api      = { function = "reconcile", member = google_service_account.function["api"].member }
+    issue-api          = { function = "issue", member = google_service_account.function["api"].member }
     issue-queue        = { function = "issue", member = google_service_account.caller["queue"].member }
     sync-push          = { function = "sync", member = google_service_account.caller["push"].member }
   }

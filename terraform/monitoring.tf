@@ -7,12 +7,16 @@ locals {
   }
   log_of_all = "resource.type = \"cloud_run_revision\" AND resource.labels.service_name = (\"${join("\" OR \"", [for name in local.functions : "${var.installation}-${name}"])}\") AND resource.labels.location = \"${var.location}\""
 
+  # What a function says is an ERROR. A certificate that runs out has alerts of its own; the platform's line about a request that ended with
+  # 5xx comes beside the function's own, or is one that comes again anyhow.
+  errors = "${local.log_of_all} AND severity >= ERROR AND NOT jsonPayload.message = \"certificate running out\" AND NOT logName = \"${local.project_path}/logs/run.googleapis.com%2Frequests\""
+
   # A name => what is counted, and the fields that the counts are told apart by.
   counters = {
     runs     = { filter = "${local.log_of.reconcile} AND jsonPayload.message = \"reconciled\"", labels = [], description = "Runs of reconcile that came to their end." }
     issued   = { filter = "${local.log_of.issue} AND jsonPayload.message = \"certificate issued\"", labels = [], description = "Certificates issued." }
     failures = { filter = "${local.log_of.issue} AND jsonPayload.message = \"certificate failed\"", labels = ["code"], description = "Attempts that failed, by the code of the failure." }
-    errors   = { filter = "${local.log_of_all} AND severity >= ERROR", labels = ["code"], description = "What waiting alone does not mend, by code." }
+    errors   = { filter = local.errors, labels = ["code"], description = "What waiting alone does not mend, by code." }
     unproven = { filter = "${local.log_of.sync} AND jsonPayload.message = \"host not proven\"", labels = [], description = "Hosts that served another certificate than the one just delivered." }
   }
 }
@@ -67,7 +71,7 @@ locals {
     failure = {
       title    = "a failure that waiting does not mend"
       severity = "ERROR"
-      filter   = "${local.log_of_all} AND severity >= ERROR"
+      filter   = local.errors
       labels   = { code = "EXTRACT(jsonPayload.code)", function = "EXTRACT(resource.labels.service_name)" }
       runbook  = "The line says what happened to which resource and what to do next: `gcloud logging read` with the filter of this alert. `cluster-forbidden`, `secret-refused`: RBAC or somebody else's Secret. `ca-rejected`, `challenge-failed`, `dns-not-delegated`: the zone. `store-unavailable`, `queue-unavailable`: a grant of docs/permissions.md is missing. `config-invalid`: the deployment."
     }

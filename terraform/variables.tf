@@ -1,3 +1,11 @@
+locals {
+  # What the functions would refuse when they start is refused here. A DNS name may be in any spelling, so only what no name has is kept out.
+  dns_label     = "[^\\s.*_/:,]+"
+  dns_suffix    = "${local.dns_label}(\\.${local.dns_label})*"
+  dns_name      = "${local.dns_label}(\\.${local.dns_label})+"
+  kubernetes_id = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+}
+
 variable "project_id" {
   type        = string
   description = "The Google Cloud project that Certherd runs in and that keeps the certificates."
@@ -35,8 +43,13 @@ variable "installation" {
   default     = "certherd"
 
   validation {
-    condition     = can(regex("^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$", var.installation))
-    error_message = "Give at most 20 lower-case letters, digits and \"-\", beginning with a letter and not ending with \"-\"."
+    condition     = can(regex("^[a-z][a-z0-9-]{0,18}[a-z0-9]$", var.installation))
+    error_message = "Give 2 to 20 lower-case letters, digits and \"-\", beginning with a letter and not ending with \"-\"."
+  }
+  validation {
+    # The secrets of "a" begin with "a-cert-", and so would all of an installation "a-cert" or "a-cert-b".
+    condition     = !can(regex("-(cert|account|pending)(-|$)", var.installation))
+    error_message = "Give a name without \"-cert\", \"-account\" or \"-pending\" as a word: its secrets would lie inside another installation's."
   }
 }
 
@@ -81,7 +94,7 @@ variable "issuers" {
     error_message = "Each issuer's key_type must be \"ec-p256\" or \"rsa-2048\"."
   }
   validation {
-    condition     = alltrue([for issuer in values(var.issuers) : issuer.contact == null || can(regex("^[^@\\s]+@[^@\\s]+$", issuer.contact))])
+    condition     = alltrue([for issuer in values(var.issuers) : issuer.contact == null || can(regex("^[A-Za-z0-9_'+.-]+@([A-Za-z0-9][A-Za-z0-9-]*\\.)+[A-Za-z]{2,}$", issuer.contact))])
     error_message = "Each issuer's contact must be an e-mail address, without \"mailto:\"."
   }
   validation {
@@ -111,7 +124,8 @@ variable "default_issuer" {
 
 variable "clusters" {
   type = list(object({
-    name = string
+    # Optional for Terraform alone, so that the sentence below is what one reads.
+    name = optional(string)
     gke  = optional(string)
     kubeconfig_secrets = optional(object({
       reader = string
@@ -131,7 +145,7 @@ variable "clusters" {
     error_message = "Configure at least one cluster."
   }
   validation {
-    condition     = alltrue([for cluster in var.clusters : can(regex("^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", cluster.name))])
+    condition     = alltrue([for cluster in var.clusters : can(regex("^${local.kubernetes_id}$", cluster.name))])
     error_message = "Give each cluster a name of lower-case letters, digits and \"-\"; it stands in logs, plans and records."
   }
   validation {
@@ -155,23 +169,42 @@ variable "clusters" {
     error_message = "Each kubeconfig secret must be the id of a secret (letters, digits, \"_\" and \"-\"), not its path."
   }
   validation {
+    condition = alltrue(flatten([
+      for cluster in var.clusters : [
+        for id in compact(cluster.kubeconfig_secrets == null ? [] : values(cluster.kubeconfig_secrets)) :
+        alltrue([for kind in ["cert", "account", "pending"] : !startswith(id, "${var.installation}-${kind}-")])
+      ]
+    ]))
+    error_message = "A kubeconfig secret must not begin like this installation's own secrets (cert, account, pending): who may read those could read it. Call it \"kubeconfig-CLUSTER\"."
+  }
+  validation {
+    condition = alltrue([
+      for cluster in var.clusters : cluster.ingress_classes == null || length(compact(coalesce(cluster.ingress_classes, []))) > 0
+    ])
+    error_message = "A cluster's ingress_classes must name at least one class; leave it out for any class."
+  }
+  validation {
     condition     = length(var.clusters) == 1 || alltrue([for cluster in var.clusters : cluster.allow != null])
     error_message = "With several clusters each needs allow: which of its namespaces may have which names. Anybody who may write an Ingress could else have every name."
   }
   validation {
     condition = alltrue(flatten([
       for cluster in var.clusters : [
-        for rule in coalesce(cluster.allow, []) : length(rule.namespaces) > 0 && length(rule.names) > 0
+        for rule in coalesce(cluster.allow, []) :
+        length(rule.namespaces) > 0 && length(rule.names) > 0 &&
+        alltrue([for name in rule.namespaces : name == "*" || can(regex("^${local.kubernetes_id}$", name))]) &&
+        alltrue([for name in rule.names : name == "*" || can(regex("^${local.dns_suffix}$", name))])
       ]
     ]))
-    error_message = "Each allow rule needs at least one namespace and one name; \"*\" stands for all."
+    error_message = "Each allow rule needs at least one namespace and one DNS name, such as { namespaces = [\"web\"], names = [\"example.org\"] }; \"*\" stands for all, and wildcards = true takes the place of \"*.\"."
   }
 }
 
 variable "zones" {
   type = list(object({
-    project = string
-    name    = string
+    # Optional for Terraform alone, so that the sentences below are what one reads.
+    project = optional(string)
+    name    = optional(string)
   }))
   description = "The public managed zones that challenges may be written to: the project of each and its name (not its DNS name). Only TXT record sets at `_acme-challenge` names are writable."
 
@@ -181,23 +214,28 @@ variable "zones" {
   }
   validation {
     condition     = alltrue([for zone in var.zones : can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", zone.project))])
-    error_message = "Give each zone the id of its project; it may be another than project_id."
+    error_message = "Give each zone the id of its project, { project = \"dns-project\", name = \"example-org\" }; it may be another than project_id."
   }
   validation {
     condition     = alltrue([for zone in var.zones : can(regex("^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$", zone.name))])
     error_message = "Give the name of a managed zone, such as \"example-org\", not its DNS name."
   }
   validation {
-    condition     = length(distinct([for zone in var.zones : "${zone.project}/${zone.name}"])) == length(var.zones)
+    condition     = length(distinct([for zone in var.zones : jsonencode(zone)])) == length(var.zones)
     error_message = "A zone is named twice."
   }
 }
 
 variable "delegated" {
   type        = list(string)
-  description = "DNS suffixes elsewhere whose `_acme-challenge` names are CNAMEs into one of the zones."
+  description = "DNS suffixes elsewhere whose `_acme-challenge` names are CNAMEs to an `_acme-challenge` name in one of the zones."
   default     = []
   nullable    = false
+
+  validation {
+    condition     = alltrue([for name in var.delegated : can(regex("^${local.dns_suffix}$", name))])
+    error_message = "Give DNS suffixes such as \"partner.example\", without \"*.\" and without a final dot."
+  }
 }
 
 variable "wildcards" {
@@ -207,7 +245,7 @@ variable "wildcards" {
   nullable    = false
 
   validation {
-    condition     = alltrue([for name in var.wildcards : !startswith(name, "*.") && can(regex("^[^.]+(\\.[^.]+)+$", name))])
+    condition     = alltrue([for name in var.wildcards : can(regex("^${local.dns_name}$", name))])
     error_message = "Give each name without \"*.\" and without a final dot, such as \"example.org\"."
   }
 }
@@ -236,12 +274,30 @@ variable "certificates" {
     condition     = alltrue([for certificate in var.certificates : length(certificate.names) >= 1 && length(certificate.names) <= 100])
     error_message = "A certificate has from 1 to 100 names."
   }
+  validation {
+    condition = alltrue(flatten([
+      for certificate in var.certificates : [for name in certificate.names : can(regex("^(\\*\\.)?${local.dns_name}$", name))]
+    ]))
+    error_message = "A certificate's names must be DNS names such as \"www.example.org\" or \"*.example.org\"."
+  }
+  validation {
+    condition = alltrue([
+      for certificate in var.certificates :
+      can(regex("^${local.kubernetes_id}$", certificate.namespace)) && can(regex("^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$", certificate.secret))
+    ])
+    error_message = "A certificate's namespace and secret must be names of a Kubernetes namespace and Secret: lower-case letters, digits and \"-\"."
+  }
 }
 
 variable "opt_in_annotation" {
   type        = string
   description = "The annotation by which an Ingress opts in. Another one lets a staging installation live beside production."
   default     = "kubernetes.io/tls-acme"
+
+  validation {
+    condition     = can(regex("^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$", var.opt_in_annotation))
+    error_message = "Give the key of a Kubernetes annotation, such as \"kubernetes.io/tls-acme\"."
+  }
 }
 
 variable "access" {
@@ -300,7 +356,7 @@ variable "schedule" {
   default     = null
 
   validation {
-    condition     = var.schedule == null || can(regex("^(\\*|[0-5]?[0-9])(/[0-9]+)?(-[0-5]?[0-9](/[0-9]+)?)?(,[0-5]?[0-9](-[0-5]?[0-9])?)* \\*(/1)? \\* \\* \\*$", coalesce(var.schedule, "-")))
+    condition     = var.schedule == null || can(regex("^(\\*(/([1-9]|[1-5][0-9]))?|[1-5]?[0-9](,[1-5]?[0-9])*) \\*(/1)? \\* \\* \\*$", coalesce(var.schedule, "-")))
     error_message = "Give a cron schedule that fires every hour of every day, such as \"17 * * * *\" or \"*/20 * * * *\"; a rarer one would miss renewals, and one such as \"0 0 31 2 *\" never fires."
   }
 }
@@ -339,6 +395,11 @@ variable "vpc_egress" {
   })
   description = "Sends what reconcile and sync call through this network (direct VPC egress), for clusters that have private addresses only."
   default     = null
+
+  validation {
+    condition     = var.vpc_egress == null || try(length(trimspace(var.vpc_egress.network)) > 0 && length(trimspace(var.vpc_egress.subnetwork)) > 0, false)
+    error_message = "Give network and subnetwork, by name or as \"projects/P/regions/R/subnetworks/S\" when they are another project's."
+  }
 }
 
 variable "kms_key" {
@@ -380,6 +441,13 @@ variable "labels" {
   description = "Labels of everything that takes some."
   default     = {}
   nullable    = false
+
+  validation {
+    condition = alltrue([
+      for key, value in var.labels : can(regex("^[a-z][a-z0-9_-]{0,62}$", key)) && can(regex("^[a-z0-9_-]{0,63}$", value))
+    ])
+    error_message = "Give labels in lower-case letters, digits, \"_\" and \"-\", at most 63 characters each, keys beginning with a letter."
+  }
 }
 
 variable "deletion_protection" {

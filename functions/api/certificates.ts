@@ -4,7 +4,7 @@ import { requireRole } from './access.ts';
 import { emptyBody, logAsked, parsedBody, waitSeconds } from './body.ts';
 import { certificateRequest } from './certificate-request.ts';
 import { ApiProblem } from './problem.ts';
-import { lookThrough } from './reconcile-answers.ts';
+import { deliveredThrough, lookThrough } from './reconcile-answers.ts';
 import type { ApiCall, ApiReply } from './router.ts';
 import type { InvalidRecord } from './status.ts';
 import { certificateView } from './view.ts';
@@ -52,6 +52,17 @@ export async function renewCertificate(call: ApiCall): Promise<ApiReply> {
   const wait = waitSeconds(request);
   logAsked(call, parsedBody(request, emptyBody));
   return answered(await renewByHand(id, ports), wait, ports);
+}
+
+/** POST /v1/certificates/{id}:deliver */
+export async function deliverCertificate(call: ApiCall): Promise<ApiReply> {
+  const { request, caller, id, ports } = call;
+  requireRole(caller, 'operator', 'have certificates delivered');
+  logAsked(call, parsedBody(request, emptyBody));
+  const stored = await ports.records.read(id);
+  if (!stored) throw new ApiProblem('not-found', `there is no certificate ${id}`);
+  await deliveredThrough(ports, id);
+  return { status: 202, body: certificateView(stored, ports.time.now()) };
 }
 
 async function answered(

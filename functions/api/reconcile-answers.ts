@@ -58,9 +58,44 @@ export async function planThrough({
   throw strange('plan');
 }
 
-// Reconcile acknowledges a permanent error, so a 200 may hold one.
-const strange = (what: string) =>
+const zonesSchema = z.object({
+  now: z.iso.datetime(),
+  zones: z.array(
+    z.object({
+      project: z.string(),
+      zone: z.string(),
+      dnsName: z.string(),
+      problems: z.array(z.string()),
+    }),
+  ),
+  faults: z.array(z.object({ resource: z.string(), message: z.string() })),
+});
+
+/** What the issue function could do with the zones now, by its own clock. */
+export async function zonesThrough({ askIssue }: Pick<ApiPorts, 'askIssue'>): Promise<unknown> {
+  const answer = zonesSchema.safeParse(await askIssue('/zones', {}));
+  if (answer.success) return answer.data;
+  throw strange('zones', 'issue');
+}
+
+const askedSchema = z.discriminatedUnion('asked', [
+  z.object({ asked: z.literal(true) }),
+  z.object({ asked: z.literal(false), problem: z.string() }),
+]);
+
+/** Has the reconcile function publish a message by which sync delivers the certificate once more. */
+export async function deliveredThrough(
+  { askReconcile }: Pick<ApiPorts, 'askReconcile'>,
+  certificate: string,
+): Promise<void> {
+  const answer = askedSchema.safeParse(await askReconcile('/deliver', { certificate }));
+  if (!answer.success) throw strange('message to sync');
+  if (!answer.data.asked) throw new CertificateError('queue-unavailable', answer.data.problem);
+}
+
+// A function acknowledges a permanent error, so a 200 may hold one.
+const strange = (what: string, name = 'reconcile') =>
   new CertificateError(
     'cluster-unreachable',
-    `the reconcile function gives no ${what}; its log has the reason`,
+    `the ${name} function gives no ${what}; its log has the reason`,
   );

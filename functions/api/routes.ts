@@ -1,13 +1,15 @@
 import { requireRole } from './access.ts';
+import { backup } from './backup.ts';
 import { emptyBody, logAsked, parsedBody } from './body.ts';
 import {
   askForCertificate,
+  deliverCertificate,
   listCertificates,
   readCertificate,
   renewCertificate,
 } from './certificates.ts';
 import { PAGE_POLICY, statusPage } from './page.ts';
-import { planThrough } from './reconcile-answers.ts';
+import { planThrough, zonesThrough } from './reconcile-answers.ts';
 import type { ApiCall, ApiReply, ApiRoute } from './router.ts';
 import { readings, statusDocument } from './status.ts';
 
@@ -21,6 +23,10 @@ export const ROUTES: readonly ApiRoute[] = [
   { method: 'POST', path: '/v1/certificates', handle: askForCertificate },
   { method: 'GET', path: '/v1/certificates/{id}', handle: readCertificate },
   { method: 'POST', path: '/v1/certificates/{id}:renew', handle: renewCertificate },
+  { method: 'POST', path: '/v1/certificates/{id}:deliver', handle: deliverCertificate },
+  { method: 'GET', path: '/v1/backup', handle: backup },
+  { method: 'GET', path: '/v1/zones', handle: zones },
+  { method: 'GET', path: '/v1/configuration', handle: configuration },
 ];
 
 async function page({ ports }: ApiCall): Promise<ApiReply> {
@@ -41,4 +47,15 @@ async function run(call: ApiCall): Promise<ApiReply> {
   logAsked(call, parsedBody(request, emptyBody));
   await ports.schedule.run();
   return { status: 202, body: { started: true } };
+}
+
+async function zones({ caller, ports }: ApiCall): Promise<ApiReply> {
+  requireRole(caller, 'operator', 'have the zones tried out');
+  return { status: 200, body: await zonesThrough(ports) };
+}
+
+// No key is in it: keys and kubeconfigs are named, and lie in Secret Manager.
+async function configuration({ caller, settings }: ApiCall): Promise<ApiReply> {
+  requireRole(caller, 'operator', 'read the configuration');
+  return { status: 200, body: settings.config };
 }

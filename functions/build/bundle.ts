@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { build, type Metafile, type OutputFile } from 'esbuild';
 import { tasksClient, withoutUnused } from './plugins.ts';
 
@@ -20,8 +21,12 @@ export const foreignPackages = (name: FunctionName, { packages }: Bundle): reado
     .map((share) => share.name)
     .filter((found) => foreign[name].includes(found) || foreignToAll.includes(found));
 
-/** A bundle's source, and the packages in it, the largest first. */
-export type Bundle = Readonly<{ code: Uint8Array; packages: readonly PackageShare[] }>;
+/** A bundle's source, the map from it to ours, and the packages in it, the largest first. */
+export type Bundle = Readonly<{
+  code: Uint8Array;
+  map: Uint8Array;
+  packages: readonly PackageShare[];
+}>;
 
 /** How many bytes of a bundle come from one package; our own code goes by the name `certherd`. */
 type PackageShare = Readonly<{ name: string; bytes: number }>;
@@ -34,7 +39,10 @@ export async function bundleFunction(root: string, name: FunctionName): Promise<
   const { outputFiles, metafile } = await build({
     stdin: { contents: entryOf(name), resolveDir: root, loader: 'ts' },
     absWorkingDir: root,
-    outfile: 'index.js',
+    outfile: 'bundle.js',
+    // Beside the bundle, and not in it: to read it would cost every cold start.
+    sourcemap: 'external',
+    sourcesContent: false,
     write: false,
     metafile: true,
     bundle: true,
@@ -48,7 +56,11 @@ export async function bundleFunction(root: string, name: FunctionName): Promise<
     plugins: [tasksClient, withoutUnused],
     logLevel: 'warning',
   });
-  return { code: onlyOutput(outputFiles).contents, packages: packageShares(metafile) };
+  return {
+    code: output(outputFiles, 'bundle.js'),
+    map: output(outputFiles, 'bundle.js.map'),
+    packages: packageShares(metafile),
+  };
 }
 
 const entryOf = (name: FunctionName): string => `
@@ -66,16 +78,16 @@ const banner = [
   `process.env.NODE_ENV??='production';`,
 ].join('');
 
-function onlyOutput(files: readonly OutputFile[]): OutputFile {
-  const [file, ...others] = files;
-  if (!file || others.length > 0) throw new Error(`expected one file, got ${files.length}`);
-  return file;
+function output(files: readonly OutputFile[], name: string): Uint8Array {
+  const file = files.find(({ path }) => basename(path) === name);
+  if (!file) throw new Error(`there is no ${name} among ${files.length} files`);
+  return file.contents;
 }
 
 function packageShares({ outputs }: Metafile): readonly PackageShare[] {
   const bytes = new Map<string, number>();
-  for (const output of Object.values(outputs))
-    for (const [path, { bytesInOutput }] of Object.entries(output.inputs)) {
+  for (const { inputs } of Object.values(outputs))
+    for (const [path, { bytesInOutput }] of Object.entries(inputs)) {
       const name = packageOf(path);
       if (bytesInOutput > 0) bytes.set(name, (bytes.get(name) ?? 0) + bytesInOutput);
     }

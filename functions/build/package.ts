@@ -29,6 +29,8 @@ export async function packageFiles(
     type: 'module',
     main: 'index.js',
     engines: { node: '24' },
+    // Google's buildpack runs it once everything is installed, with the Node that will run the function.
+    scripts: { 'gcp-build': 'node compile-cache.js' },
     dependencies: { [FRAMEWORK]: manifest.dependencies[FRAMEWORK] },
   };
   return {

@@ -120,6 +120,24 @@ async function untilDone(change: Change, title: string, call: Call): Promise<voi
   }
 }
 
+/**
+ * A change that cannot come about, because it removes what is not there: who may not make it is refused with 403 before anything is
+ * looked up, and whoever may learns that there is no such set.
+ */
+export async function triedChange(
+  { zone, title, dnsName }: Pick<Work, 'zone' | 'title'> & Readonly<{ dnsName: string }>,
+  call: Call,
+): Promise<void> {
+  const name = `_acme-challenge.certherd-may-write.${dnsName}.`;
+  const nothing = zone.record('TXT', { name, ttl: 1, data: ['"nothing"'] });
+  try {
+    await call(title, zone.createChange({ delete: nothing }));
+  } catch (error) {
+    const isAbsent = apiStatus(error) === 404 && /entity\.change\.deletions/.test(messageOf(error));
+    if (!isAbsent) throw error;
+  }
+}
+
 /** Why a record set must not be touched. */
 export const blocked = (owner: string, title: string, problem: string) =>
   new CertificateError('dns-name-blocked', `cannot write TXT ${owner} in ${title}: ${problem}`);
@@ -127,9 +145,9 @@ export const blocked = (owner: string, title: string, problem: string) =>
 /** Waits for a call that is under way; its failure becomes `dns-unavailable` with the title. */
 export type Call = <T>(title: string, running: Promise<T>) => Promise<T>;
 
-/** Gives every call the same deadline. */
+/** Gives every call the same deadline; `grantee` as `toAccount` says. */
 export const createCall =
-  (deadlineMs: number): Call =>
+  (deadlineMs: number, grantee: () => string): Call =>
   async (title, running) => {
     const late = new AbortController();
     const deadline = sleep(deadlineMs, undefined, { signal: late.signal }).then(() => {
@@ -140,7 +158,7 @@ export const createCall =
     } catch (cause) {
       throw new CertificateError(
         'dns-unavailable',
-        `cannot reach ${title} in Cloud DNS: ${wordsOf(cause)}`,
+        `cannot reach ${title} in Cloud DNS: ${wordsOf(cause, `${title}${grantee()}`)}`,
         { cause },
       );
     } finally {
@@ -156,10 +174,16 @@ function apiStatus(error: unknown): unknown {
 // 409: the name is there already; 412: it is not what was read; 404: it is gone.
 const isConflict = (error: unknown) => [404, 409, 412].includes(Number(apiStatus(error)));
 
-function wordsOf(error: unknown): string {
+function wordsOf(error: unknown, where: string): string {
   const { errors } = error as { errors?: readonly { message?: string }[] };
   const words = errors?.map(({ message }) => message).join('; ') || messageOf(error);
   return apiStatus(error) === 403
-    ? `permission denied (${words}); grant this service account roles/dns.admin on the project or the zone`
+    ? `permission denied (${words}); grant ${permissions(where)} on ${where}`
     : words;
 }
+
+// A change is authorised once for itself and once for each record set in it.
+const permissions = (where: string) =>
+  where.startsWith('the zones of')
+    ? 'dns.managedZones.list'
+    : 'dns.changes.create, dns.changes.get, dns.managedZones.get, dns.resourceRecordSets.list and, for the TXT sets of challenges, dns.resourceRecordSets.create, .delete, .get and .update';

@@ -2,11 +2,13 @@ import type { AuthClient } from 'google-auth-library';
 import { isChallengeName } from '../domain/challenge.ts';
 import type { SavedChallenge } from '../domain/record.ts';
 import type { Zone, Zones } from '../ports.ts';
+import { toAccount } from './account.ts';
 import {
   blocked,
   type CloudDnsApi,
   changeZone,
   createCall,
+  triedChange,
   type Work,
   zoneWork,
 } from './cloud-dns-change.ts';
@@ -26,7 +28,7 @@ export type ZonesOptions = Readonly<{
 /** The public managed zones of Google Cloud DNS (https://cloud.google.com/dns/docs/reference/rest/v1). */
 export function createZones(options: ZonesOptions): Zones {
   const api = createApi(options);
-  const call = createCall(options.deadlineMs ?? DEADLINE_MS);
+  const call = createCall(options.deadlineMs ?? DEADLINE_MS, () => toAccount(options.authClient));
   const change = async (kind: Work['kind'], challenges: readonly SavedChallenge[]) => {
     refuseForeignOwners(challenges);
     const zones = Map.groupBy(challenges, ({ project, zone }) => `${project}/${zone}`);
@@ -54,6 +56,10 @@ export function createZones(options: ZonesOptions): Zones {
     },
     present: (challenges) => change('present', challenges),
     remove: (challenges) => change('remove', challenges),
+    tryOut: async ({ project, zone, dnsName }) => {
+      const title = `zone ${zone} of project ${project}`;
+      await triedChange({ zone: (await api(project)).zone(zone), title, dnsName }, call);
+    },
   };
 }
 

@@ -2,6 +2,7 @@ import type { CloudTasksClient } from '@google-cloud/tasks';
 import type { IssueTask } from '../domain/task.ts';
 import { CertificateError, messageOf } from '../errors.ts';
 import type { IssueQueue, QueueStatus } from '../ports.ts';
+import { toAccount } from './account.ts';
 import {
   attempted,
   clientOptions,
@@ -49,7 +50,7 @@ export function createIssueQueue(options: IssueQueueOptions): IssueQueue {
         return 'enqueued';
       } catch (error) {
         if (statusOf(error) === STATUS.ALREADY_EXISTS) return 'exists';
-        throw notEnqueued(error, queue, options.invoker);
+        throw notEnqueued(error, queue, options);
       }
     },
   };
@@ -94,7 +95,11 @@ function scheduled(at: Date | undefined, now: Date) {
   return { scheduleTime: { seconds: Math.floor(ms / 1000), nanos: (ms % 1000) * 1_000_000 } };
 }
 
-function notEnqueued(error: unknown, queue: string, invoker: string): CertificateError {
+function notEnqueued(
+  error: unknown,
+  queue: string,
+  { invoker, auth }: IssueQueueOptions,
+): CertificateError {
   if (statusOf(error) === STATUS.NOT_FOUND)
     return new CertificateError(
       'queue-unavailable',
@@ -103,7 +108,7 @@ function notEnqueued(error: unknown, queue: string, invoker: string): Certificat
   return translated(error, queue, {
     code: 'queue-unavailable',
     doing: 'add a task to',
-    grant: `cloudtasks.tasks.create on ${queue} and iam.serviceAccounts.actAs on ${invoker}`,
+    grant: `cloudtasks.tasks.create on ${queue} and iam.serviceAccounts.actAs on ${invoker}${toAccount(auth.client)}`,
   });
 }
 
@@ -117,7 +122,7 @@ export function createQueueStates(
       Object.entries(options.queues).map(async ([issuer, queue]) => ({
         issuer,
         queue,
-        ...(await queueState(client, queue).then(
+        ...(await queueState(client, queue, () => toAccount(options.auth.client)).then(
           (state) => ({ state, problem: undefined }),
           (error) => ({ state: 'UNREADABLE', problem: messageOf(error) }),
         )),
@@ -125,10 +130,20 @@ export function createQueueStates(
     );
 }
 
-async function queueState(client: () => Promise<Client>, queue: string): Promise<string> {
+async function queueState(
+  client: () => Promise<Client>,
+  queue: string,
+  grantee: () => string,
+): Promise<string> {
   const [{ state }] = await attempted(
     queue,
-    { code: 'queue-unavailable', doing: 'read', grant: `cloudtasks.queues.get on ${queue}` },
+    {
+      code: 'queue-unavailable',
+      doing: 'read',
+      get grant() {
+        return `cloudtasks.queues.get on ${queue}${grantee()}`;
+      },
+    },
     async () => (await client()).getQueue({ name: queue }, REPEATABLE),
   );
   return String(state);

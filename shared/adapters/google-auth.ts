@@ -1,5 +1,7 @@
 import { type AuthClient, GoogleAuth as Discovery, OAuth2Client } from 'google-auth-library';
 import { CertificateError, messageOf } from '../errors.ts';
+import { noteAccount } from './account.ts';
+import { once } from './google-client.ts';
 
 const SCOPE = 'https://www.googleapis.com/auth/cloud-platform';
 const DEFAULT_ACCOUNT = '/computeMetadata/v1/instance/service-accounts/default';
@@ -25,7 +27,12 @@ export type GoogleAuthOptions = Readonly<{
 export function createGoogleAuth({ metadata }: GoogleAuthOptions = {}): GoogleAuth {
   const source = metadata ? metadataTokens(metadata) : discoveredTokens();
   const client = new OAuth2Client();
-  client.refreshHandler = shared(source.access);
+  // Only told in what is said of a refusal, so nothing waits for it, and it may fail.
+  const noted = once(async () => noteAccount(client, await source.account()));
+  client.refreshHandler = shared(() => {
+    noted().catch(() => {});
+    return source.access();
+  });
   return {
     client,
     accessToken: async () => (await client.getAccessToken()).token ?? '',
@@ -36,6 +43,8 @@ export function createGoogleAuth({ metadata }: GoogleAuthOptions = {}): GoogleAu
 type Tokens = Readonly<{
   access(): Promise<{ access_token: string; expiry_date: number }>;
   identity(audience: string): Promise<string>;
+  /** The e-mail of the account that the tokens are those of. */
+  account(): Promise<string>;
 }>;
 
 /** Callers that ask while an answer is under way get that one. */
@@ -54,6 +63,7 @@ function metadataTokens(base: string): Tokens {
   const ask = (path: string) => answered(`${base.replace(/\/$/, '')}${DEFAULT_ACCOUNT}${path}`);
   const held = new Map<string, string>();
   return {
+    account: () => ask('/email'),
     async access() {
       const { access_token, expires_in } = JSON.parse(await ask('/token'));
       return { access_token, expiry_date: Date.now() + Number(expires_in) * 1000 };
@@ -99,6 +109,10 @@ function discoveredTokens(): Tokens {
   const discovery = new Discovery({ scopes: SCOPE });
   const clients = new Map<string, ReturnType<Discovery['getIdTokenClient']>>();
   return {
+    account: async () => {
+      const { client_email = '' } = await discovery.getCredentials();
+      return client_email;
+    },
     // The discovered client caches by itself, so it is asked each time: what expires now is never held.
     access: async () => ({
       access_token: (await discovery.getAccessToken()) ?? '',

@@ -1,5 +1,6 @@
 import { CertificateError, messageOf } from '../errors.ts';
 import type { RepairMessages } from '../ports.ts';
+import { toAccount } from './account.ts';
 import type { GoogleAuth } from './google-auth.ts';
 
 const PUBSUB_API = 'https://pubsub.googleapis.com';
@@ -10,7 +11,7 @@ const REPAIR = 'CERTHERD_REPAIR';
 export type RepairMessagesOptions = Readonly<{
   /** `projects/P/topics/T` */
   topic: string;
-  auth: Pick<GoogleAuth, 'accessToken'>;
+  auth: Pick<GoogleAuth, 'accessToken'> & Partial<Pick<GoogleAuth, 'client'>>;
   /** `http://127.0.0.1:1234`; default Google's own. */
   endpoint?: string | undefined;
 }>;
@@ -43,11 +44,12 @@ async function publish(
     throw unavailable(topic, messageOf(error.cause ?? error), error);
   });
   await response.body?.cancel();
-  if (!response.ok) throw unavailable(topic, refusal(topic, response.status));
+  if (!response.ok)
+    throw unavailable(topic, refusal(topic, response.status, toAccount(auth.client)));
 }
 
-function refusal(topic: string, status: number): string {
-  if (status === 403) return `permission denied; grant pubsub.topics.publish on ${topic}`;
+function refusal(topic: string, status: number, grantee: string): string {
+  if (status === 403) return `permission denied; grant pubsub.topics.publish on ${topic}${grantee}`;
   if (status === 404) return 'there is no such topic; create it, or correct runtime.topic';
   return `HTTP ${status}`;
 }

@@ -1,5 +1,6 @@
 import type { CloudSchedulerClient, protos } from '@google-cloud/scheduler';
 import type { Schedule } from '../ports.ts';
+import { toAccount } from './account.ts';
 import {
   attempted,
   clientOptions,
@@ -24,14 +25,14 @@ export function createSchedule(options: ScheduleOptions): Schedule {
   const client = once(() => createClient(options));
   return {
     async run() {
-      await attempted(job, attempt('run', 'cloudscheduler.jobs.run', job), async () =>
+      await attempted(job, attempt('run', 'cloudscheduler.jobs.run', options), async () =>
         (await client()).runJob({ name: job }, ONCE),
       );
     },
     async state() {
       const [found] = await attempted(
         job,
-        attempt('read', 'cloudscheduler.jobs.get', job),
+        attempt('read', 'cloudscheduler.jobs.get', options),
         async () => (await client()).getJob({ name: job }, REPEATABLE),
       );
       return scheduleState(found);
@@ -45,8 +46,14 @@ async function createClient(options: GoogleApiOptions): Promise<Client> {
   return new CloudSchedulerClient(clientOptions(options));
 }
 
-const attempt = (doing: string, permission: string, job: string) =>
-  ({ code: 'queue-unavailable', doing, grant: `${permission} on the project of ${job}` }) as const;
+const attempt = (doing: string, permission: string, { job, auth }: ScheduleOptions) =>
+  ({
+    code: 'queue-unavailable',
+    doing,
+    get grant() {
+      return `${permission} on the project of ${job}${toAccount(auth.client)}`;
+    },
+  }) as const;
 
 const scheduleState = ({ state, lastAttemptTime, scheduleTime, status }: Job) => ({
   state: String(state),

@@ -131,6 +131,8 @@ export type Outcome = Readonly<{
   issued: IssuedCertificate;
   listed: readonly VersionState[];
   isComplete: boolean;
+  /** Whether somebody waits for the moment of this very delivery. */
+  isAsked: boolean;
   refused: readonly string[];
   at: Date;
 }>;
@@ -141,7 +143,7 @@ export type Outcome = Readonly<{
  */
 export function recorded(
   latest: CertificateRecord,
-  { issued, listed, isComplete, refused, at }: Outcome,
+  { issued, listed, isComplete, isAsked, refused, at }: Outcome,
 ): CertificateRecord | undefined {
   const version = latest.issued?.version;
   if (version !== undefined && version > issued.version && !isWithdrawn(version, listed))
@@ -155,7 +157,7 @@ export function recorded(
   };
   const { manual, delivered } = latest;
   // Whoever asked by hand since then waits for the moment of a delivery.
-  const isAwaited = isComplete && manual && delivered && manual.at > delivered.at;
+  const isAwaited = isComplete && (isAsked || (manual && delivered && manual.at > delivered.at));
   const isMoved = delivered?.version === issued.version && !isAwaited;
   return isMoved && isSame(latest, next) ? undefined : next;
 }

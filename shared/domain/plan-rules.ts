@@ -20,6 +20,8 @@ export type Facts = Readonly<{
   installation: string;
   desired: readonly DesiredCertificate[];
   inventory: readonly StoredRecord[];
+  /** What is wrong with the records that are there and cannot be understood, by the certificate's id. */
+  illegible: ReadonlyMap<string, string>;
   /** Targets looked at, by `targetKey`. A target that is not in it was not looked at this time. */
   sights: ReadonlyMap<string, Sight>;
   /** Where, as `cluster/namespace`, some Secret that may serve a certificate of ours was not looked at this time. */
@@ -44,6 +46,7 @@ export type PlanReason =
   | 'challenge-left'
   | 'version-changed'
   | 'identity-mismatch'
+  | 'record-invalid'
   | 'names-unknown'
   | 'targets-refused'
   | 'targets-unreadable'
@@ -95,6 +98,14 @@ const isAnother: Rule = ({ desired, stored }) => {
   const message =
     'its secret records other names, issuer or key type than its id stands for; look who changed the annotations';
   return { action: 'refuse', reason: 'identity-mismatch', message };
+};
+
+// What cannot be understood is not absent: a certificate is there, and may be good.
+const isIllegible: Rule = ({ id }, { illegible }) => {
+  const problem = illegible.get(id);
+  return problem === undefined
+    ? undefined
+    : { action: 'refuse', reason: 'record-invalid', message: `its secret ${problem}` };
 };
 
 const isBusy: Rule = ({ stored }, { now }) => {
@@ -264,6 +275,7 @@ const isDue = ({ renewal: { reason, at } }: Case): Decision => {
 
 const RULES: readonly Rule[] = [
   isAnother,
+  isIllegible,
   isBusy,
   isNotWanted,
   isUndeliverable,

@@ -12,8 +12,10 @@ import type {
 /** The annotations of a certificate's secret, or what is wrong with them. */
 export type ParsedRecord = Readonly<{ record: CertificateRecord } | { problem: string }>;
 
-/** The form of the annotations. What has another form was written by a newer program and is left alone. */
-const FORMAT = '1';
+/** The form of the annotations. A program reads this one and those before; what has a higher one was written by a newer program and is left alone. */
+const FORMAT = 1;
+const RESTORE =
+  'restore its annotations, or delete the secret to have the certificate issued again';
 const LONGEST_ASKERS = 1024;
 const LONGEST_MESSAGE = 400;
 const LONGEST_LEFT = 2048;
@@ -41,7 +43,7 @@ export function recordAnnotations(record: CertificateRecord): Readonly<Record<st
   const texts = Object.entries(fields).flatMap(([name, value]) =>
     value === undefined ? [] : [[name, JSON.stringify(value)]],
   );
-  return { format: FORMAT, ...Object.fromEntries(texts) };
+  return { format: String(FORMAT), ...Object.fromEntries(texts) };
 }
 
 /** The names of every annotation that is ours: what is absent from `recordAnnotations` is to be removed, everything else is another's. */
@@ -100,15 +102,18 @@ const namespacesByCluster = (
 
 /** Reads the annotations back. A person may have edited them, so each value is checked. */
 export function parseRecord(annotations: Readonly<Record<string, string>>): ParsedRecord {
-  if (annotations.format !== FORMAT)
+  const { format = 'none' } = annotations;
+  if (Number(format) > FORMAT)
     return {
-      problem: `has record format ${annotations.format ?? 'none'}, this program writes ${FORMAT}`,
+      problem: `has record format ${format}, which a newer program wrote, so it is left alone; deploy that program again, for this one knows ${FORMAT}`,
     };
+  if (format !== String(FORMAT))
+    return { problem: `has record format ${format}, this program writes ${FORMAT}; ${RESTORE}` };
   try {
     return { record: parsedFields(annotations) };
   } catch (error) {
     return {
-      problem: `has an annotation that is not as it was written: ${(error as Error).message}`,
+      problem: `has an annotation that is not as it was written: ${(error as Error).message}; ${RESTORE}`,
     };
   }
 }

@@ -73,7 +73,8 @@ async function zoneOf(
   return zone ?? undelegated(longest, servers);
 }
 
-const undelegated = (
+/** Says where the world asks for a zone in place of the servers of ours. */
+export const undelegated = (
   { dnsName, nameServers, zone, project }: Zone,
   servers: readonly string[],
 ): CertificateError =>
@@ -121,7 +122,8 @@ async function publicZones({ ports, settings }: Attempt) {
   return { found: lists.flat(), unreadable };
 }
 
-const isSameSet = (one: readonly string[], other: readonly string[]) =>
+/** Whether both lists hold the same, in any order. */
+export const isSameSet = (one: readonly string[], other: readonly string[]) =>
   new Set(one).symmetricDifference(new Set(other)).size === 0;
 
 const listed = (words: readonly string[]) =>

@@ -1,7 +1,13 @@
 import pLimit from 'p-limit';
 import type { PlanEntry } from '../domain/plan.ts';
 import type { TargetPlan } from '../domain/plan-rules.ts';
-import { type CertificateRecord, newRecord, type StoredRecord } from '../domain/record.ts';
+import {
+  type CertificateRecord,
+  type IssuedCertificate,
+  isWanted,
+  newRecord,
+  type StoredRecord,
+} from '../domain/record.ts';
 import { issueTask, taskName } from '../domain/task.ts';
 import { messageOf } from '../errors.ts';
 import type { CertificateRecords, IssueQueue, Log, RepairMessages } from '../ports.ts';
@@ -30,6 +36,7 @@ export async function reconcile(ports: ReconcilePorts, settings: SurveySettings)
     faults: [...seen.faults, ...failed.filter((fault) => fault !== undefined)],
   };
   report(done, ports.log);
+  for (const entry of done.plan) sayWhenRunningOut(entry, ports);
   return done;
 }
 
@@ -108,11 +115,34 @@ const isUntouched = (
 /** Whom the repair must name: who only still serves the certificate, and who lacks it, for zones are not known to sync. */
 const isNamed = ({ asked, standing }: TargetPlan) => !asked || standing.state === 'behind';
 
+const WARNING_BELOW = 0.2;
+const ERROR_BELOW = 0.1;
+
+// Alerts look for this line and its `lifeLeft`. Said at every tick, because an alert closes when the line stops coming.
+function sayWhenRunningOut(entry: PlanEntry, { log, time }: ReconcilePorts): void {
+  const { id: certificate, names, issuer, stored, askers = stored?.record.askers } = entry;
+  const issued = stored?.record.issued;
+  if (!issued || !askers || !isWanted({ ...stored.record, askers })) return;
+  const left = lifeLeft(issued, time.now());
+  if (left >= WARNING_BELOW) return;
+  const fields = { certificate, names, issuer, notAfter: issued.notAfter, lifeLeft: left };
+  if (left < ERROR_BELOW) log.error('certificate running out', fields);
+  else log.warn('certificate running out', fields);
+}
+
+/** The fraction of its life that a certificate has before it, to three digits as it is logged; zero or less when it has expired. */
+const lifeLeft = ({ notBefore, notAfter }: IssuedCertificate, now: Date): number =>
+  Math.round(
+    (1000 * (notAfter.getTime() - now.getTime())) / (notAfter.getTime() - notBefore.getTime()),
+  ) / 1000;
+
 /** One line for each decision that changes something or that a person must know of, and one for the whole. */
 function report({ plan, refusals, faults }: Survey, log: Log): void {
   for (const { id: certificate, names, action, reason, message } of plan) {
     const fields = { certificate, names, action, reason, explanation: message };
     if (action === 'refuse') log.warn('certificate refused', fields);
+    // A right that is missing does not come by itself.
+    else if (reason === 'targets-unreadable') log.warn('certificate planned', fields);
     else if (action !== 'keep') log.info('certificate planned', fields);
   }
   for (const { message, ...refused } of refusals)

@@ -82,6 +82,7 @@ export async function survey(ports: SurveyPorts, settings: SurveySettings): Prom
       installation: rules.installation,
       desired: certificates,
       inventory: inventory.found,
+      illegible: inventory.illegible,
       configuredClusters: new Set(rules.clusters.map(({ name }) => name)),
       unreadableClusters: new Set(clusters.unreadable),
       isProvable: (name) => isProvable(name, context),
@@ -133,12 +134,16 @@ export async function readZones(
 }
 
 async function readInventory({ records, log }: SurveyPorts) {
-  const faults: Fault[] = [];
+  const illegible = new Map<string, string>();
   const found = await records.list((id, problem) => {
     log.error('record invalid', { certificate: id, reason: problem });
-    faults.push({ resource: `certificate ${id}`, message: problem });
+    illegible.set(id, problem);
   });
-  return { found, faults };
+  const faults = [...illegible].map(([id, message]) => ({
+    resource: `certificate ${id}`,
+    message,
+  }));
+  return { found, illegible, faults };
 }
 
 function allRequests(

@@ -13,6 +13,9 @@ export type SyncPorts = DeliverPorts &
 
 export type SyncSettings = Readonly<{ rules: Rules; keepVersions: number }>;
 
+/** The reason of a message that somebody waits for: its delivery is recorded even when nothing was left to deliver. */
+export const ASKED = 'asked';
+
 /** What woke sync: a certificate, and Secrets that only still serve it, which nothing else would lead to. */
 export type SyncMessage = Readonly<{
   certificate: string;
@@ -53,11 +56,12 @@ export async function sync(
   const done = await deliver({ stored, ...found, atLeast }, ports, rules);
   if (!done) return { certificate, state: 'nothing', reason: 'no version is enabled' };
   report(certificate, done, ports.log);
-  return concluded(stored, { ...found, ...done }, { ports, settings });
+  const isAsked = message.reason === ASKED;
+  return concluded(stored, { ...found, ...done, isAsked }, { ports, settings });
 }
 
 type Done = NonNullable<Awaited<ReturnType<typeof deliver>>>;
-type Delivered = Recipients & Done;
+type Delivered = Recipients & Done & Readonly<{ isAsked: boolean }>;
 type Surroundings = Readonly<{ ports: SyncPorts; settings: SyncSettings }>;
 
 /** What follows from a delivery. The proofs go last: they may take long, and nothing depends on them. */
@@ -67,14 +71,14 @@ async function concluded(
   { ports, settings }: Surroundings,
 ): Promise<SyncOutcome> {
   const { id: certificate } = stored;
-  const { newest, written, faults } = delivered;
+  const { newest, written, faults, isAsked } = delivered;
   const { version } = newest.issued;
   const withheld = sentences(written, 'withheld');
   if (withheld.length > 0 && version !== stored.record.issued?.version)
     throw unrecorded(certificate, version, withheld);
   const failed = [...faults, ...sentences(written, 'failed')];
   const refused = [...sentences(written, 'refused'), ...withheld];
-  const isNewest = await record(stored, { newest, failed, refused }, ports);
+  const isNewest = await record(stored, { newest, failed, refused, isAsked }, ports);
   if (isNewest && failed.length === 0) await destroyOld(certificate, newest, { ports, settings });
   const proofs = isNewest ? await proven(certificate, delivered, ports) : [];
   if (failed.length > 0) throw undelivered(certificate, failed);
@@ -129,6 +133,7 @@ type Result = Readonly<{
   newest: Newest;
   failed: readonly string[];
   refused: readonly string[];
+  isAsked: boolean;
 }>;
 
 /**
@@ -137,7 +142,7 @@ type Result = Readonly<{
  */
 async function record(
   { id, record: before }: StoredRecord,
-  { newest, failed, refused }: Result,
+  { newest, failed, refused, isAsked }: Result,
   { records, versions, time }: SyncPorts,
 ): Promise<boolean> {
   const { issued } = newest;
@@ -145,7 +150,7 @@ async function record(
   const isBack = (before.issued?.version ?? 0) > issued.version;
   const outcome: Outcome = {
     ...{ issued, listed: isBack ? await versions.list(id) : newest.listed },
-    ...{ refused, isComplete: failed.length === 0, at: time.now() },
+    ...{ refused, isComplete: failed.length === 0, isAsked, at: time.now() },
   };
   const { record: latest } = await records.update(
     id,

@@ -26,9 +26,16 @@ function spread(figures: Figures, unit: string, digits: number): string {
 }
 
 /** Runs `measure` that many times, one after the other. */
-export async function repeated<T>(times: number, measure: (run: number) => Promise<T>) {
+export const repeated = <T>(times: number, measure: (run: number) => Promise<T>) =>
+  inTurn([...Array(times).keys()], measure);
+
+/** Runs `measure` for each, one after the other. */
+export async function inTurn<Each, T>(
+  all: readonly Each[],
+  measure: (one: Each) => Promise<T>,
+): Promise<readonly T[]> {
   const results: T[] = [];
-  for (let run = 0; run < times; run += 1) results.push(await measure(run));
+  for (const one of all) results.push(await measure(one));
   return results;
 }
 

@@ -1,16 +1,31 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
 import { createRequire } from 'node:module';
 import { type AddressInfo, createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { unzipSync } from 'fflate';
 import type { FunctionName } from '../../functions/build/bundle.ts';
 import { buildDeployable } from '../../functions/build/deployable.ts';
-import { ROOT, type Running, started } from './process.ts';
+import { ROOT, type Running, secondsOf, started } from './process.ts';
 
 /** Builds one function as it is deployed, and returns its folder. */
 export async function builtFunction(name: FunctionName, folder: string): Promise<string> {
   await buildDeployable(ROOT, name, folder);
   return join(folder, name);
+}
+
+/** Builds one function and makes of its zip what the platform makes of it, in a folder that is returned. */
+export async function unpackedFunction(name: FunctionName, folder: string): Promise<string> {
+  const unpacked = join(folder, name);
+  const out = join(folder, 'dist');
+  await buildDeployable(ROOT, name, out);
+  mkdirSync(unpacked, { recursive: true });
+  for (const [file, content] of Object.entries(unzipSync(readFileSync(join(out, `${name}.zip`)))))
+    writeFileSync(join(unpacked, file), content);
+  const args = [join(unpacked, 'compile-cache.js')];
+  await secondsOf({ command: process.execPath, args, limitMs: PATIENCE_MS });
+  return unpacked;
 }
 
 export type FunctionProcess = Readonly<{ url: string; running: Running }>;

@@ -2,12 +2,13 @@ import { writeFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { messageOf } from '../../shared/errors.ts';
 import { type Bench, openBench, type Row } from './bench.ts';
-import { coldStartRow } from './cold-start.ts';
+import { coldStartRow, memoryRow } from './cold-start.ts';
 import { startRow, testRow } from './commands.ts';
 import { reconcileRow } from './fleet/rows.ts';
 import { issueObeyingRow, issueRow, requestsRow, tenRow } from './issuing/rows.ts';
 import { missing } from './parts.ts';
 import { type Line, machine, reportText } from './report.ts';
+import { terraformApplyRow, terraformTestRow } from './terraform.ts';
 
 const ROWS: readonly Row[] = [
   issueRow,
@@ -16,6 +17,9 @@ const ROWS: readonly Row[] = [
   tenRow,
   startRow,
   coldStartRow,
+  memoryRow,
+  terraformTestRow,
+  terraformApplyRow,
   testRow,
   // Last: the API server keeps what it is filled with.
   reconcileRow,

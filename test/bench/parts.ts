@@ -10,6 +10,7 @@ export type Part =
   | 'lego'
   | 'certbot'
   | 'curl'
+  | 'terraform'
   | 'taskset';
 
 const ASSETS: readonly Part[] = ['kube-apiserver', 'etcd'];

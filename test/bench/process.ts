@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -61,4 +62,12 @@ export function started({ command, args, env = {} }: Omit<Command, 'limitMs'>): 
       await ended;
     },
   };
+}
+
+/** MiB that a running process holds, and the most that it ever held. Linux counts both: https://man7.org/linux/man-pages/man5/proc_pid_status.5.html */
+export function memoryOf(pid: number | undefined): Readonly<{ resident: number; peak: number }> {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const mebibytes = (field: string) =>
+    Math.round(Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) / 1024);
+  return { resident: mebibytes('VmRSS'), peak: mebibytes('VmHWM') };
 }

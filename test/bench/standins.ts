@@ -1,14 +1,19 @@
 import { systemClock } from '../../local/clock.ts';
 import { createKeeper, type Keeper } from '../../local/keeper.ts';
+import { applyManifests } from '../../local/kubernetes/manifests.ts';
+import { settled } from '../../local/settling.ts';
 import { type System, startSystem } from '../../local/system.ts';
 import { createLog } from '../../shared/log.ts';
-import { FLEET_CLUSTER, FLEET_ISSUER, FLEET_ZONE } from './fleet/certificate.ts';
+import { FLEET_CLUSTER, FLEET_ISSUER, FLEET_ZONE, fleetMember } from './fleet/certificate.ts';
+import { fleetIngress } from './fleet/cluster.ts';
 import { storedFleet } from './fleet/stored-secrets.ts';
 
 /** What the process of the stand-ins is started with, as its only argument. */
 export type StandInOptions = Readonly<{
   /** Stored certificates. */
   certificates: number;
+  /** Whether the first certificate is really issued, by the embedded CA, and delivered to the embedded cluster. */
+  issued?: boolean;
   /** A real cluster in place of the embedded one. */
   kubeconfig: string | undefined;
 }>;
@@ -26,13 +31,15 @@ export type Calls = Readonly<Record<string, number>>;
 const OPERATOR = 'operator@bench.test';
 const PROJECT = 'bench';
 
-async function main({ certificates, kubeconfig }: StandInOptions): Promise<void> {
+async function main({ certificates, kubeconfig, issued = false }: StandInOptions): Promise<void> {
   const calls: Record<string, number> = {};
   const system = await startSystem({
     document: DOCUMENT,
     zones: [FLEET_ZONE],
     records: [],
-    realClusters: new Map(kubeconfig === undefined ? [] : [[FLEET_CLUSTER, kubeconfig]]),
+    realClusters: new Map(
+      kubeconfig === undefined ? [] : [[FLEET_CLUSTER, { reader: kubeconfig, writer: kubeconfig }]],
+    ),
     acme: undefined,
     dnsPort: 0,
     port: 0,
@@ -47,6 +54,7 @@ async function main({ certificates, kubeconfig }: StandInOptions): Promise<void>
       },
     },
   });
+  if (issued) await issueFirst(system);
   process.on('message', () => process.send?.(calls));
   process.send?.(await ready(system));
 }
@@ -62,6 +70,25 @@ async function ready({ config, configOf, services }: System): Promise<StandInsRe
     },
     identityToken: await services.metadata.identityToken(OPERATOR, config.runtime.audience),
   };
+}
+
+/** What the Ingress of the first certificate of a fleet leads to. Throws unless it is issued and delivered. */
+async function issueFirst({ clusters, functions, services, tick }: System): Promise<void> {
+  const admin = clusters.find(({ name }) => name === FLEET_CLUSTER)?.admin;
+  if (!admin) throw new Error('the first certificate needs the embedded cluster');
+  const first = fleetMember(0);
+  const manifest = {
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'Ingress',
+    ...fleetIngress(first),
+  };
+  const { faults } = await applyManifests([manifest], admin);
+  if (faults.length > 0) throw new Error(JSON.stringify(faults));
+  await tick();
+  await settled(services);
+  const stored = await (await functions.reconcile.ports()).records.read(first.id);
+  if (stored?.record.delivered?.version === 1) return;
+  throw new Error(`the first certificate is not delivered: ${JSON.stringify(stored)}`);
 }
 
 const DOCUMENT = {

@@ -89,7 +89,7 @@ describe('Cloud DNS', () => {
     [
       'says which right is missing',
       new LegacyGoogleFault(403, 'forbidden', 'Forbidden'),
-      'permission denied (Forbidden); grant this service account roles/dns.admin',
+      'permission denied (Forbidden); grant dns.changes.create, dns.changes.get, ',
     ],
     [
       'is unavailable at once when it says so',

@@ -47,6 +47,16 @@ export function zonesContract(title: string, create: () => Promise<ZonesUnderTes
       ...{ ttl, rrdatas },
     });
 
+    test('is tried out without a change', async () => {
+      const before = await under.changes();
+      const [zone] = (await under.zones.list('p')).filter((each) => each.zone === 'a-test');
+      if (!zone) throw new Error('there is no zone a-test');
+      await under.zones.tryOut(zone);
+      expect(await under.changes()).toBe(before);
+      const gone = under.zones.tryOut({ ...zone, zone: 'gone' });
+      await expect(gone).rejects.toThrow(/zone gone of project p/);
+    });
+
     test('lists the public zones with their names in normal form', async () => {
       const found = await under.zones.list('p');
       expect(found.map(({ zone, dnsName }) => `${zone} ${dnsName}`).sort()).toEqual([

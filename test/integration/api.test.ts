@@ -84,6 +84,10 @@ describe('the door', () => {
     [VIEWER, 'POST /v1/run', 'only operators may start a run'],
     [VIEWER, 'POST /v1/certificates', 'only operators may ask for certificates'],
     [VIEWER, 'POST /v1/certificates/x:renew', 'only operators may renew certificates'],
+    [VIEWER, 'POST /v1/certificates/x:deliver', 'only operators may have certificates delivered'],
+    [VIEWER, 'GET /v1/zones', 'only operators may have the zones tried out'],
+    [VIEWER, 'GET /v1/configuration', 'only operators may read the configuration'],
+    [OPERATOR, 'GET /v1/backup', 'only admins may back up'],
     [OPERATOR, 'POST /v1/certificates', 'only admins may ask for a certificate without naming'],
   ] as const)('%s may not %s', async ([who, request, sentence]) => {
     const init = request.endsWith('certificates') ? asking({ names: ['x.a.test'] }) : {};

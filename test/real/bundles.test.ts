@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { unzipSync } from 'fflate';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type FunctionName, functionNames } from '../../functions/build/bundle.ts';
 import { buildDeployable } from '../../functions/build/deployable.ts';
@@ -25,6 +26,15 @@ const config = {
     invoker: 'queue@p.iam.gserviceaccount.com',
   },
 };
+
+const TASK = {
+  certificate: 'c',
+  identity: { names: ['a.test'], issuer: 'test', keyType: 'ec-p256' },
+  reason: 'due',
+  replaces: 0,
+  failures: 0,
+};
+const MESSAGE = { message: { attributes: { eventType: 'CERTHERD_REPAIR', certificate: 'c' } } };
 
 let folder: Folder;
 const bundles = new Map<FunctionName, string>();
@@ -55,10 +65,22 @@ async function serve(name: FunctionName, ofIt: unknown, port?: number): Promise<
 const post = (url: string, body: string, headers: Record<string, string> = {}) =>
   fetch(url, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body });
 
-describe.for(functionNames)('%s, from its zip in an empty folder', (name) => {
-  test('is the bundle, its package.json and the lock of the framework', () => {
+describe.for(functionNames)('%s, from its zip in an empty folder that is read-only', (name) => {
+  test('is the bundle, what starts it, its package.json and the lock of the framework', () => {
     const unpacked = bundles.get(name) ?? '';
-    expect(readdirSync(unpacked).sort()).toEqual(['index.js', 'package-lock.json', 'package.json']);
+    expect(readdirSync(unpacked).sort()).toEqual([
+      'bundle.js',
+      'compile-cache',
+      'compile-cache.js',
+      'index.js',
+      'package-lock.json',
+      'package.json',
+    ]);
+    expect(Object.keys(unzipSync(readFileSync(join(folder.path, 'dist', `${name}.zip`))))).toEqual(
+      readdirSync(unpacked)
+        .filter((file) => file !== 'compile-cache')
+        .sort(),
+    );
     const manifest = JSON.parse(readFileSync(join(unpacked, 'package.json'), 'utf8'));
     expect(manifest).toMatchObject({ type: 'module', main: 'index.js', engines: { node: '24' } });
     expect(Object.keys(manifest.dependencies)).toEqual(['@google-cloud/functions-framework']);
@@ -68,7 +90,22 @@ describe.for(functionNames)('%s, from its zip in an empty folder', (name) => {
     const { url } = await serve(name, config);
     expect(await (await fetch(`${url}/health`)).json()).toEqual({ status: 'ok' });
     for (const response of [await fetch(`${url}/nowhere`), await post(url, '{ not JSON')])
-      expect(await response.text()).not.toMatch(/:\d+:\d+|index\.js|node_modules/);
+      expect(await response.text()).not.toMatch(/:\d+:\d+|index\.js|bundle\.js|node_modules/);
+  });
+
+  test('has code that the Node of this machine compiled', () => {
+    const [compiled] = readdirSync(join(bundles.get(name) ?? '', 'compile-cache'));
+    expect(compiled).toContain(`${process.version}-${process.arch}-`);
+  });
+
+  test('says no more than a code when its work fails', async () => {
+    // Nobody answers at any of these: whatever the clients throw has addresses and stacks in it.
+    const endpoints = { metadata: nowhere, secretManager: nowhere, tasks: nowhere, dns: nowhere };
+    const { url } = await serve(name, { ...config, endpoints });
+    const body = JSON.stringify(name === 'sync' ? MESSAGE : TASK);
+    const response = name === 'api' ? await fetch(`${url}/v1/certificates`) : await post(url, body);
+    expect(response.status).toBe(name === 'api' ? 401 : 500);
+    expect(await response.text()).not.toMatch(/127\.0\.0\.1|:\d+:\d+|bundle\.js|Error/);
   });
 
   test('does not start with a broken configuration, and says every fault', async () => {
@@ -135,8 +172,10 @@ async function servedSerial(one: Running, secret: string): Promise<string | unde
   return found?.metadata.annotations?.['certherd/serial'];
 }
 
-test('the same sources give the same bytes', async () => {
-  await buildDeployable(ROOT, 'api', join(folder.path, 'again'));
-  const zip = (out: string) => readFileSync(join(folder.path, out, 'api.zip'));
-  expect(zip('again').equals(zip('dist'))).toBe(true);
+test.for(functionNames)('%s has the same bytes when it is built again', async (name) => {
+  await buildDeployable(ROOT, name, join(folder.path, 'again'));
+  for (const file of [`${name}.zip`, `${name}.map`])
+    expect(contents('again', file).equals(contents('dist', file)), file).toBe(true);
 });
+
+const contents = (out: string, file: string) => readFileSync(join(folder.path, out, file));

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { installedNginx } from '../../local/front/nginx-server.ts';
 import { googleClients } from './parts/python.ts';
+import { providerMirror } from './terraform/terraform.ts';
 
 const run = promisify(execFile);
 
@@ -41,6 +42,17 @@ const CHECKS: readonly Check[] = [
     look: async () => {
       if (!(await installedNginx())) throw new Error('not on PATH, nor in /usr/sbin');
     },
+  },
+  {
+    part: 'terraform',
+    remedy: 'version 1.9 or later on PATH: go install github.com/hashicorp/terraform@v1.11.4',
+    look: () => run('terraform', ['version']),
+  },
+  {
+    part: "a filesystem mirror of Terraform's providers",
+    remedy:
+      'set CERTHERD_PARTS to the folder above it, made by `terraform providers mirror terraform` with hashicorp/google and hashicorp/kubernetes',
+    look: async () => providerMirror(),
   },
   {
     part: "python with Google's client library",

@@ -1,7 +1,9 @@
+import { join } from 'node:path';
 import { unzipSync } from 'fflate';
 import { expect, test } from 'vitest';
 import { type FunctionName, foreignPackages } from '../../functions/build/bundle.ts';
-import { lockedSubtree, zipped } from '../../functions/build/package.ts';
+import { startFiles } from '../../functions/build/compile-cache.ts';
+import { lockedSubtree, packageFiles, zipped } from '../../functions/build/package.ts';
 
 test.for<[string, FunctionName, readonly string[], readonly string[]]>([
   ['reconcile has no ACME client', 'reconcile', ['zod', 'acme-client'], ['acme-client']],
@@ -16,8 +18,9 @@ test.for<[string, FunctionName, readonly string[], readonly string[]]>([
   ['api asks for tasks', 'api', ['@google-cloud/tasks'], []],
   ['nothing speaks gRPC', 'api', ['@grpc/grpc-js'], ['@grpc/grpc-js']],
 ])('%s', ([, name, packages, foreign]) => {
+  const empty = new Uint8Array();
   const shares = packages.map((found) => ({ name: found, bytes: 1 }));
-  expect(foreignPackages(name, { code: new Uint8Array(), packages: shares })).toEqual(foreign);
+  expect(foreignPackages(name, { code: empty, map: empty, packages: shares })).toEqual(foreign);
 });
 
 test('a lock keeps what one dependency needs, where it stands', () => {
@@ -45,4 +48,16 @@ test('a zip has the same bytes in whatever order its files come', () => {
   const zip = zipped({ 'b.js': b, 'a.js': a });
   expect(zip).toEqual(zipped({ 'a.js': a, 'b.js': b }));
   expect(Object.keys(unzipSync(zip))).toEqual(['a.js', 'b.js']);
+});
+
+test('a zip holds no compiled code: the platform makes it with the Node that will run it', async () => {
+  const files = startFiles('sync');
+  expect(Object.keys(files)).toEqual(['index.js', 'compile-cache.js']);
+  const { 'package.json': manifest } = await packageFiles(
+    join(import.meta.dirname, '../..'),
+    'sync',
+  );
+  expect(JSON.parse(new TextDecoder().decode(manifest)).scripts).toEqual({
+    'gcp-build': 'node compile-cache.js',
+  });
 });

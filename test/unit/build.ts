@@ -151,6 +151,7 @@ export const facts = (differs: Differs<Facts> = {}): Facts => ({
   installation: 'certherd',
   desired: [desired()],
   inventory: [stored()],
+  illegible: new Map(),
   sights: new Map([['prod/shop/tls', { state: 'present', secret: secret() }]]),
   versions: new Map(),
   configuredClusters: new Set(['prod']),

@@ -77,7 +77,11 @@ describe('a configuration', () => {
           ingressClasses: ['nginx', 'nginx-2'],
           allow: [{ namespaces: ['*'], names: ['*'], wildcards: true }],
         },
-        { name: 'ovh', kubeconfigSecret: 'kubeconfig-ovh', allow: [] },
+        {
+          name: 'ovh',
+          kubeconfigSecret: { reader: 'kubeconfig-ovh', writer: 'kubeconfig-ovh-writer' },
+          allow: [],
+        },
       ],
       zones: [{ project: 'one' }, { project: 'two' }],
       delegated: ['example.org', 'internal'],
@@ -113,6 +117,11 @@ describe('a configuration', () => {
       },
     };
     expect(parseConfig(full)).toEqual({ config: full });
+  });
+
+  test('has a kubeconfig for reading and one for writing, which may be the same', () => {
+    const { clusters } = configOf({ clusters: [{ name: 'ovh', kubeconfigSecret: 'k' }] });
+    expect(clusters[0]?.kubeconfigSecret).toEqual({ reader: 'k', writer: 'k' });
   });
 
   test('has its names in normal form', () => {
@@ -209,6 +218,18 @@ describe('a fault', () => {
     [
       { clusters: [{ name: 'prod', kubeconfigSecret: 'a/b' }] },
       'clusters[0].kubeconfigSecret: give the id of a Secret Manager secret',
+    ],
+    [
+      { clusters: [{ name: 'prod', kubeconfigSecret: { reader: 'k', writer: 'a/b' } }] },
+      'clusters[0].kubeconfigSecret.writer: give the id of a Secret Manager secret',
+    ],
+    [
+      { clusters: [{ name: 'prod', kubeconfigSecret: { reader: 'k' } }] },
+      'clusters[0].kubeconfigSecret: give the id of a Secret Manager secret, or two as { reader: ID, writer: ID }',
+    ],
+    [
+      { clusters: [{ name: 'prod', kubeconfigSecret: ['k'] }] },
+      'clusters[0].kubeconfigSecret: give the id of a Secret Manager secret, or two as { reader: ID, writer: ID }',
     ],
     [
       cluster({ ingressClasses: [] }),

@@ -201,7 +201,7 @@ describe('the record after a delivery', () => {
   });
   const outcome = (differs: Partial<Parameters<typeof recorded>[1]> = {}) => ({
     ...{ issued: issued(), listed: numbered(['enabled']), isComplete: true, refused: [] },
-    at: day(1),
+    ...{ isAsked: false, at: day(1) },
     ...differs,
   });
   const asked = (n: number) => ({
@@ -225,6 +225,7 @@ describe('the record after a delivery', () => {
     ['was complete once, and the alias is there', {}, outcome({ isComplete: false })],
     ['says so since somebody asked by hand', asked(0), outcome()],
     ['was asked for by hand and is not complete', asked(0.5), outcome({ isComplete: false })],
+    ['is waited for and is not complete', done(1), outcome({ isAsked: true, isComplete: false })],
     [
       'names a newer version than is listed, which was recorded meanwhile',
       { issued: two, ...done(2) },
@@ -243,6 +244,12 @@ describe('the record after a delivery', () => {
     [string, Partial<CertificateRecord>, ReturnType<typeof outcome>, Partial<CertificateRecord>]
   >([
     ['names the new version', {}, outcome({ issued: two }), { issued: two, delivered: newest }],
+    [
+      'tells the moment of a delivery that somebody waits for',
+      done(1),
+      outcome({ isAsked: true }),
+      { delivered: { ...newest, version: 1 } },
+    ],
     ...(['disabled', 'destroyed'] as const).map(
       (state): [string, Partial<CertificateRecord>, ReturnType<typeof outcome>, object] => [
         `goes back to an older version when the newer one is ${state}`,

@@ -130,6 +130,15 @@ describe('a certificate', () => {
     expect([entry.task, entry.repair, entry.askers]).toEqual([undefined, undefined, undefined]);
   });
 
+  test('whose record cannot be understood is not taken for absent, and nothing is done to it', () => {
+    const illegible = new Map([[id, 'has record format 2']]);
+    const entry = only({ inventory: [], illegible }, sights({ state: 'absent' }));
+    expect(entry).toMatchObject({
+      ...{ action: 'refuse', reason: 'record-invalid' },
+      ...{ message: 'its secret has record format 2', task: undefined, repair: undefined },
+    });
+  });
+
   test('comes in the order of the ids, each once', () => {
     const names = ['b.a.test', 'a.a.test', 'c.a.test'];
     const all = names.map((name) =>

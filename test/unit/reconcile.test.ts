@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import type { CertificateRecord } from '../../shared/domain/record.ts';
 import type { IssueTask } from '../../shared/domain/task.ts';
 import { type ReconcilePorts, reconcile } from '../../shared/jobs/reconcile.ts';
+import type { Log } from '../../shared/ports.ts';
 import { day, ingress, issued, later, record, rules, secret, stored } from './build.ts';
 
 const SETTINGS = { rules: rules(), zoneProjects: ['p'] };
@@ -58,4 +59,73 @@ test.for<[string, Partial<CertificateRecord>, Partial<CertificateRecord>, readon
     ...{ issued: expected.issued, delivered: expected.delivered },
   });
   expect(one.tasks.map(({ reason }) => reason)).toEqual(reasons);
+});
+
+/** What is said of a certificate of ninety days at that moment; `lines` are severity and message with fields. */
+async function saidAt(now: Date, differs: Partial<CertificateRecord> = {}, asks = true) {
+  const { ports } = disabled({});
+  const lines: [string, Record<string, unknown> | undefined][] = [];
+  const keep =
+    (severity: string): Log['warn'] =>
+    (message, fields) => {
+      if (message === 'certificate running out') lines.push([severity, fields]);
+    };
+  await reconcile(
+    {
+      ...ports,
+      readers: async () => ({
+        ingresses: async () => (asks ? [ingress()] : []),
+        secret: async () => undefined,
+      }),
+      records: { ...ports.records, list: async () => [stored(differs)] },
+      versions: { list: async () => [{ number: 1, state: 'enabled' }] },
+      time: { now: () => now },
+      log: {
+        debug: keep('DEBUG'),
+        info: keep('INFO'),
+        warn: keep('WARNING'),
+        error: keep('ERROR'),
+      },
+    },
+    SETTINGS,
+  );
+  return lines;
+}
+
+const MANUAL = {
+  by: 'user:ops@a.test',
+  at: day(0),
+  targets: [{ cluster: 'prod', namespace: 'shop', secret: 'tls' }],
+};
+
+test.for<[string, Date, readonly [string, number][]]>([
+  ['nothing at a fifth', day(72), []],
+  ['a warning below it', day(72.1), [['WARNING', 0.199]]],
+  ['nothing where the line would say a fifth', day(72.01), []],
+  ['a warning at a tenth', day(81), [['WARNING', 0.1]]],
+  ['an error below it', day(81.1), [['ERROR', 0.099]]],
+  ['an error of zero when it expires', day(90), [['ERROR', 0]]],
+  ['an error below zero afterwards', day(99), [['ERROR', -0.1]]],
+])('of a certificate running out is said %s', async ([, now, expected]) => {
+  const said = await saidAt(now);
+  expect(said.map(([severity, fields]) => [severity, fields?.lifeLeft])).toEqual(expected);
+});
+
+test('a certificate running out is named with all that an alert shows', async () => {
+  const [, fields] = (await saidAt(day(81.1)))[0] ?? [];
+  expect(fields).toEqual({
+    certificate: stored().id,
+    names: ['www.a.test'],
+    issuer: 'production',
+    notAfter: day(90),
+    lifeLeft: 0.099,
+  });
+});
+
+test.for<[string, Partial<CertificateRecord>, number]>([
+  ['nobody asks for', { askers: [] }, 0],
+  ['only a person asked for', { askers: [], manual: MANUAL }, 1],
+  ['was never issued', { issued: undefined, delivered: undefined }, 0],
+])('a certificate that %s is said to run out %i times', async ([, differs, times]) => {
+  expect(await saidAt(day(85), differs, false)).toHaveLength(times as number);
 });

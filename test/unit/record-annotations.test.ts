@@ -154,7 +154,13 @@ describe('annotations that nobody wrote like that', () => {
 
   test.for<[string, string, string | undefined, string]>([
     ['has no format', 'format', undefined, 'record format none'],
-    ['has the format of a newer program', 'format', '2', 'record format 2'],
+    ['has the format of a newer program', 'format', '2', 'record format 2, which a newer program'],
+    [
+      'has a format that never was',
+      'format',
+      '0',
+      'record format 0, this program writes 1; restore',
+    ],
     ['has no identity', 'identity', undefined, 'identity is missing'],
     ['is no JSON', 'lease', '{', 'an annotation that is not as it was written'],
     ['is empty', 'order', '', 'an annotation that is not as it was written'],

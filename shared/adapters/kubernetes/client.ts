@@ -157,7 +157,7 @@ type Received = Answer & Readonly<{ name: string; call: ApiCall }>;
 
 function replyOf({ name, call, status, retryAfterMs, text }: Received): ApiReply {
   const body = parsed(text);
-  if (status === 403 && !isAdmission(body)) throw forbidden(name, call);
+  if (status === 403 && !isAdmission(body)) throw forbidden(name, call, refusedUser(body));
   if (status === 401)
     throw unreachable(name, 'does not accept our credentials (HTTP 401); renew them');
   // Where it leads, a token might be read.
@@ -176,7 +176,14 @@ function isAdmission(body: unknown): boolean {
   return kind === 'Status' && typeof message === 'string' && !/ User ".*" cannot /.test(message);
 }
 
-function forbidden(name: string, { right }: ApiCall): CertificateError {
+/** Who we are to the cluster: GKE may know an account by its number, and a kubeconfig does not say whose it is. */
+function refusedUser(body: unknown): string {
+  const { message } = (body ?? {}) as { message?: unknown };
+  const [, user] = / User "([^"]+)" cannot /.exec(typeof message === 'string' ? message : '') ?? [];
+  return user === undefined ? '' : ` to ${user}`;
+}
+
+function forbidden(name: string, { right }: ApiCall, grantee: string): CertificateError {
   const { verb, resource, namespace } = right;
   const where = namespace === undefined ? 'in all namespaces' : `in namespace ${namespace}`;
   const grant =
@@ -185,7 +192,7 @@ function forbidden(name: string, { right }: ApiCall): CertificateError {
       : `a Role and a RoleBinding of that namespace`;
   return new CertificateError(
     'cluster-forbidden',
-    `cluster ${name} does not let us ${verb} ${resource} ${where}; grant the verb ${verb} on ${resource} by ${grant}`,
+    `cluster ${name} does not let us ${verb} ${resource} ${where}; grant the verb ${verb} on ${resource} by ${grant}${grantee}`,
   );
 }
 

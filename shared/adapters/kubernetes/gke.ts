@@ -23,6 +23,8 @@ export type GkeOptions = Readonly<{
   endpoint?: string | undefined;
   /** A Google access token that is good for the next minutes. */
   token: () => Promise<string>;
+  /** To whom what is missing is to be granted, as ` to EMAIL`. */
+  grantee?: (() => string) | undefined;
 }>;
 
 /**
@@ -68,7 +70,7 @@ function serverAt(name: string, endpoint: string): string {
   return url.origin;
 }
 
-async function described({ cluster, endpoint, token }: GkeOptions): Promise<GkeCluster> {
+async function described({ cluster, endpoint, token, grantee }: GkeOptions): Promise<GkeCluster> {
   const response = await answered(cluster, async () =>
     fetch(`${endpoint ?? CONTAINER_API}/v1/${cluster}`, {
       headers: { authorization: authorization(await token()) },
@@ -76,7 +78,7 @@ async function described({ cluster, endpoint, token }: GkeOptions): Promise<GkeC
       signal: AbortSignal.timeout(LIMIT_MS),
     }),
   );
-  if (!response.ok) throw await refusal(cluster, response);
+  if (!response.ok) throw await refusal(cluster, response, grantee?.() ?? '');
   const body = await answered(cluster, () => response.json());
   if (body !== null && typeof body === 'object') return body;
   throw unreachable(cluster, 'the Container API answers what is no cluster');
@@ -91,12 +93,16 @@ async function answered<T>(cluster: string, call: () => Promise<T>): Promise<T> 
   }
 }
 
-async function refusal(cluster: string, response: Response): Promise<CertificateError> {
+async function refusal(
+  cluster: string,
+  response: Response,
+  grantee: string,
+): Promise<CertificateError> {
   await response.body?.cancel();
   if (response.status === 403)
     return new CertificateError(
       'cluster-forbidden',
-      `GKE cluster ${cluster}: the Container API refuses us; grant container.clusters.get on its project (roles/container.clusterViewer)`,
+      `GKE cluster ${cluster}: the Container API refuses us; grant container.clusters.get on its project${grantee}`,
     );
   if (response.status === 404)
     return unreachable(cluster, 'there is no such cluster; check project, location and name');

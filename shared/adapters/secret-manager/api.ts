@@ -1,4 +1,5 @@
 import type { SecretManagerServiceClient } from '@google-cloud/secret-manager';
+import { toAccount } from '../account.ts';
 import { clientOptions, type GoogleApiOptions, once } from '../google-client.ts';
 import { createRest, type Rest } from '../google-rest.ts';
 
@@ -16,6 +17,8 @@ type SecretManagerClient = Pick<
 /** Lists and payloads come by plain REST; one client for all the rest: making it takes a tenth of a second, so it is made at the first call. */
 export type SecretManagerApi = Readonly<{
   project: string;
+  /** As `toAccount` says. */
+  grantee(): string;
   rest: Rest;
   client(): Promise<SecretManagerClient>;
 }>;
@@ -26,6 +29,7 @@ export const createSecretManagerApi = (
   options: GoogleApiOptions,
 ): SecretManagerApi => ({
   project,
+  grantee: () => toAccount(options.auth.client),
   rest: createRest({ ...options, host: 'secretmanager.googleapis.com' }),
   client: once(async () => {
     // The package's own entry also loads the beta client, which costs 60 ms.
@@ -48,10 +52,16 @@ export const certificateSecret = (
   certificate: string,
 ): string => secretName(api.project, `${installation}-cert-${certificate}`);
 
-/** What is wrong when a call on a project's secrets fails. */
-export const storeAttempt = (doing: string, permission: string, project: string) =>
+/** What is wrong when a call on a project's secrets fails. The account is known when the call has failed, not before. */
+export const storeAttempt = (
+  doing: string,
+  permission: string,
+  { project, grantee }: Pick<SecretManagerApi, 'project' | 'grantee'>,
+) =>
   ({
     code: 'store-unavailable',
     doing,
-    grant: `secretmanager.${permission} on project ${project}`,
+    get grant() {
+      return `secretmanager.${permission} on project ${project}${grantee()}`;
+    },
   }) as const;

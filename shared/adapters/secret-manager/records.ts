@@ -52,7 +52,7 @@ async function list(
 ): Promise<readonly StoredRecord[]> {
   const { api, installation } = options;
   const project = `projects/${api.project}`;
-  const attempt = storeAttempt('list the secrets of', 'secrets.list', api.project);
+  const attempt = storeAttempt('list the secrets of', 'secrets.list', api);
   const query = { filter: `labels.${LABEL}=${installation}`, pageSize: PAGE };
   return attempted(`project ${api.project}`, attempt, async () => {
     const records: StoredRecord[] = [];
@@ -80,7 +80,11 @@ function parsedSecret(
   const parsed = parseRecord(secret.annotations ?? {});
   if ('problem' in parsed) return { id, problem: parsed.problem };
   if (!isOwn(id, parsed.record))
-    return { id, problem: 'holds other names, issuer or key type than its id stands for' };
+    return {
+      id,
+      problem:
+        'holds other names, issuer or key type than its id stands for; restore its annotations, or delete the secret to have the certificate issued again',
+    };
   return { id, etag: secret.etag ?? '', createdAt, record: parsed.record };
 }
 
@@ -92,14 +96,14 @@ function understood(options: CertificateRecordsOptions, secret: Secret): StoredR
   if ('record' in parsed) return parsed;
   throw new CertificateError(
     'record-invalid',
-    `the secret of certificate ${parsed.id} ${parsed.problem}; restore its annotations, or delete the secret to have the certificate issued again`,
+    `the secret of certificate ${parsed.id} ${parsed.problem}`,
   );
 }
 
 async function readSecret(options: CertificateRecordsOptions, id: string) {
   const { api } = options;
   const name = certificateSecret(options, id);
-  const attempt = storeAttempt('read', 'secrets.get', api.project);
+  const attempt = storeAttempt('read', 'secrets.get', api);
   const client = await api.client();
   const [secret] = await attempted(name, attempt, () => client.getSecret({ name }, REPEATABLE));
   return { secret, stored: understood(options, secret) };
@@ -131,7 +135,7 @@ async function create(
     return understood(options, secret);
   } catch (error) {
     if (statusOf(error) === STATUS.ALREADY_EXISTS) return (await readSecret(options, id)).stored;
-    throw translated(error, name, storeAttempt('create', 'secrets.create', api.project));
+    throw translated(error, name, storeAttempt('create', 'secrets.create', api));
   }
 }
 
@@ -166,7 +170,7 @@ async function update(
         throw translated(
           error,
           wanted.name ?? id,
-          storeAttempt('update', 'secrets.update', options.api.project),
+          storeAttempt('update', 'secrets.update', options.api),
         );
       if (isUnanswered(error)) unanswered = wanted;
       await sleep(waitMs);

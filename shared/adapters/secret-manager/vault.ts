@@ -21,7 +21,7 @@ export function createKeyVault(options: SecretsOptions): KeyVault {
 }
 
 async function read(api: SecretManagerApi, secret: string): Promise<Sensitive | undefined> {
-  const attempt = storeAttempt('list the versions of', 'versions.list', api.project);
+  const attempt = storeAttempt('list the versions of', 'versions.list', api);
   const newest = await attempted(secret, attempt, () => newestEnabled(api, secret));
   // `latest` would be the newest version even when it is disabled.
   return newest ? new Sensitive(await accessVersion(api, newest)) : undefined;
@@ -52,7 +52,7 @@ async function write(
       await add();
     });
   } catch (error) {
-    throw translated(error, secret, storeAttempt('add a version to', 'versions.add', api.project));
+    throw translated(error, secret, storeAttempt('add a version to', 'versions.add', api));
   }
 }
 
@@ -71,7 +71,7 @@ async function create(
     await client.createSecret({ parent, secretId: name, secret }, REPEATABLE);
   } catch (error) {
     if (statusOf(error) === STATUS.ALREADY_EXISTS) return;
-    const attempt = storeAttempt('create', 'secrets.create', api.project);
+    const attempt = storeAttempt('create', 'secrets.create', api);
     throw translated(error, secretName(api.project, name), attempt);
   }
 }

@@ -50,7 +50,7 @@ export async function listVersions(
   api: SecretManagerApi,
   secret: string,
 ): Promise<readonly VersionState[]> {
-  const attempt = storeAttempt('list the versions of', 'versions.list', api.project);
+  const attempt = storeAttempt('list the versions of', 'versions.list', api);
   return attempted(secret, attempt, async () => {
     const states: VersionState[] = [];
     // What is neither is of no use, which is all that anybody asks.
@@ -104,8 +104,8 @@ async function add(
 const mayBeAddedAgain = (error: unknown) =>
   isUnanswered(error) || statusOf(error) === STATUS.RESOURCE_EXHAUSTED;
 
-const notAdded = (error: unknown, { project }: SecretManagerApi, secret: string) =>
-  translated(error, secret, storeAttempt('add a version to', 'versions.add', project));
+const notAdded = (error: unknown, api: SecretManagerApi, secret: string) =>
+  translated(error, secret, storeAttempt('add a version to', 'versions.add', api));
 
 /** Adds a version with its checksum. The failure is left untranslated. */
 export async function addVersion(
@@ -139,7 +139,7 @@ type AccessedVersion = Readonly<{ payload?: Readonly<{ data?: string; dataCrc32c
 
 /** The payload of an enabled version as text. */
 export async function accessVersion(api: SecretManagerApi, name: string): Promise<string> {
-  const attempt = storeAttempt('read', 'versions.access', api.project);
+  const attempt = storeAttempt('read', 'versions.access', api);
   const { payload } = await attempted(name, attempt, () =>
     api.rest.get<AccessedVersion>(`v1/${name}:access`),
   );
@@ -161,12 +161,12 @@ export async function destroyVersion(api: SecretManagerApi, name: string): Promi
     await client.destroySecretVersion({ name }, REPEATABLE);
   } catch (error) {
     if (statusOf(error) === STATUS.FAILED_PRECONDITION && (await isDestroyed(api, name))) return;
-    throw translated(error, name, storeAttempt('destroy', 'versions.destroy', api.project));
+    throw translated(error, name, storeAttempt('destroy', 'versions.destroy', api));
   }
 }
 
 async function isDestroyed(api: SecretManagerApi, name: string): Promise<boolean> {
-  const attempt = storeAttempt('look at', 'versions.get', api.project);
+  const attempt = storeAttempt('look at', 'versions.get', api);
   const client = await api.client();
   const [{ state }] = await attempted(name, attempt, () =>
     client.getSecretVersion({ name }, REPEATABLE),

@@ -1,6 +1,6 @@
 # What Certherd needs inside one cluster, and no more. Rights on Secrets are weaker than they look: `get` cannot be limited to metadata,
-# and `patch` alone reads any Secret whose name is known, so both are granted namespace by namespace, and the admission policy lets the
-# writer write nothing but type kubernetes.io/tls.
+# and `patch` alone reads any Secret whose name is known, so both are granted namespace by namespace, and the admission policy keeps the
+# writer to TLS Secrets of its own.
 
 locals {
   name   = var.installation
@@ -26,7 +26,7 @@ resource "kubernetes_cluster_role_v1" "sources" {
     content {
       api_groups = [rule.key]
       resources  = rule.value
-      verbs      = ["get", "list"]
+      verbs      = ["list"]
     }
   }
 
@@ -135,4 +135,7 @@ resource "kubernetes_role_binding_v1" "writer" {
     kind      = "User"
     name      = var.writer
   }
+
+  # There is no moment at which the writer may write and nothing keeps it to what is its own.
+  depends_on = [kubernetes_manifest.writer]
 }

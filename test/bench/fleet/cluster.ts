@@ -30,7 +30,10 @@ export async function fillCluster(api: RunningApiServer, certificates: number): 
       members.flatMap((member) => {
         const { namespace } = member.target;
         return [
-          post(`/apis/networking.k8s.io/v1/namespaces/${namespace}/ingresses`, ingress(member)),
+          post(
+            `/apis/networking.k8s.io/v1/namespaces/${namespace}/ingresses`,
+            fleetIngress(member),
+          ),
           post(`/api/v1/namespaces/${namespace}/secrets?fieldManager=certherd`, secret(member)),
         ];
       }),
@@ -40,9 +43,11 @@ export async function fillCluster(api: RunningApiServer, certificates: number): 
   }
 }
 
-const ingress = ({ host, target }: FleetMember) => ({
+/** The Ingress that asks for a certificate, as it is posted into its namespace. */
+export const fleetIngress = ({ host, target }: FleetMember) => ({
   metadata: {
     name: target.secret,
+    namespace: target.namespace,
     annotations: { 'kubernetes.io/tls-acme': 'true' },
     labels: { 'app.kubernetes.io/name': target.secret, team: target.namespace },
   },

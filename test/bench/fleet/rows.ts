@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Bench, Row } from '../bench.ts';
 import { milliseconds, repeated, timed } from '../figures.ts';
 import { type Asked, builtFunction, firstAnswer, startFunction } from '../function-process.ts';
 import { kubeconfigFile } from '../issuing/world.ts';
+import { memoryOf } from '../process.ts';
 import { startStandIns } from '../standins-process.ts';
 import { apiServerCalls } from './api-server-calls.ts';
 import { fillCluster } from './cluster.ts';
@@ -45,7 +45,7 @@ async function measured(bench: Bench) {
     const before = await allCalls();
     const ticks = await repeated(TICKS, () => timed(() => firstAnswer(of, TICK)));
     const calls = difference(before, await allCalls());
-    const mebibytes = highWaterMark(of.running.child.pid);
+    const mebibytes = memoryOf(of.running.child.pid).peak;
     requireKept(await firstAnswer(of, { ...TICK, path: '/plan' }));
     const perTick = Object.entries(calls).map(([kind, count]) => `${count / TICKS} ${kind}`);
     return {
@@ -98,9 +98,3 @@ const difference = (before: Calls, after: Calls): Calls =>
         ([kind, count]) => count > 0 && /^secret-|^cloud-|^pubsub|ingresses|secrets/.test(kind),
       ),
   );
-
-// Linux counts it in kB: https://man7.org/linux/man-pages/man5/proc_pid_status.5.html
-function highWaterMark(pid: number | undefined): number {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  return Math.round(Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024);
-}

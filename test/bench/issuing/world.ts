@@ -51,11 +51,12 @@ export async function openWorld(
   keeper.onClose(pebble.close);
   const seen: SeenRequest[] = [];
   const troubles: LogEntry[] = [];
+  const kubeconfig = kubeconfigFile(api, folder);
   const system = await startSystem({
     document: DOCUMENT,
     zones: [ZONE],
     records: [],
-    realClusters: new Map([[CLUSTER, kubeconfigFile(api, folder)]]),
+    realClusters: new Map([[CLUSTER, { reader: kubeconfig, writer: kubeconfig }]]),
     acme: { directory: pebble.directoryUrl, caFile },
     dnsPort,
     port: 0,

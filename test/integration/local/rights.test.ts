@@ -4,7 +4,10 @@ import type { Role } from '../../../local/accounts.ts';
 import { requireRight, rightsOf } from '../../../local/rights.ts';
 
 const SECRETS = '/v1/projects/p/secrets';
-const rights = rightsOf('herd');
+const rights = rightsOf('herd', {
+  reader: ['kubeconfig', 'reads.everything', 'herd-account-ca'],
+  writer: ['kubeconfig', 'kubeconfig-account-x'],
+});
 
 const asked = (call: string, authorization = 'Bearer token') => {
   const [method = '', url = ''] = call.split(' ');
@@ -64,6 +67,30 @@ test.for<[string, Role, string, boolean]>([
     'reconcile',
     `GET ${SECRETS}/kubeconfig/versions/1:access`,
     true,
+  ],
+  [
+    "reconcile reads no writer's kubeconfig",
+    'reconcile',
+    `GET ${SECRETS}/kubeconfig-account-x/versions/1:access`,
+    false,
+  ],
+  [
+    "sync reads no reader's kubeconfig",
+    'sync',
+    `GET ${SECRETS}/reads.everything/versions/1:access`,
+    false,
+  ],
+  [
+    'reconcile reads no secret whose id only looks like that of a kubeconfig',
+    'reconcile',
+    `GET ${SECRETS}/reads-everything/versions/1:access`,
+    false,
+  ],
+  [
+    'reconcile reads no account key that a configuration takes for a kubeconfig',
+    'reconcile',
+    `GET ${SECRETS}/herd-account-ca/versions/1:access`,
+    false,
   ],
   ['the api reads no kubeconfig', 'api', `GET ${SECRETS}/kubeconfig/versions/1:access`, false],
   ['the operator may all', 'operator', `DELETE ${SECRETS}/herd-cert-a`, true],

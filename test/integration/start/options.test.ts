@@ -31,6 +31,15 @@ function file(name: string, content: string): string {
 }
 
 const yes = file('yes.yaml', 'project: p\n');
+const kubeconfig = file(
+  'kubeconfig.json',
+  JSON.stringify({
+    'current-context': 'x',
+    contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
+    clusters: [{ name: 'c', cluster: { server: 'https://127.0.0.1:1' } }],
+    users: [{ name: 'u', user: { token: 't' } }],
+  }),
+);
 const root = file('root.pem', '-----BEGIN CERTIFICATE-----\n');
 const manifests = join(file('manifests/none.yaml', ''), '..');
 
@@ -50,7 +59,26 @@ describe('the command line', () => {
     ['a zone with an underscore', ['--zone', '_a.test'], 'It has an underscore'],
     ['a pair without =', ['--manifests', 'prod'], 'Write NAME=PATH'],
     ['manifests that are no folder', ['--manifests', `a=${yes}`], 'cannot be used (ENOTDIR)'],
-    ['a kubeconfig that is not there', ['--cluster', 'a=/no/such'], 'cannot be used (ENOENT)'],
+    [
+      'a kubeconfig that is not there',
+      ['--cluster', 'a=/no/such'],
+      '/no/such cannot be used (ENOENT)',
+    ],
+    [
+      "a writer's kubeconfig that is not there",
+      ['--cluster', `a=${yes},/no/writer`],
+      '/no/writer cannot be used (ENOENT)',
+    ],
+    [
+      "no writer's kubeconfig after the comma",
+      ['--cluster', `a=${yes},`],
+      'cannot be used (ENOENT)',
+    ],
+    [
+      'three kubeconfigs',
+      ['--cluster', `a=${yes},${yes},${yes}`],
+      'Write NAME=READER or NAME=READER,WRITER',
+    ],
     [
       'manifests for a real cluster',
       ['--manifests', `a=${manifests}`, '--cluster', `a=${yes}`],
@@ -101,6 +129,15 @@ describe('the command line', () => {
     const path = join(folder, 'not', 'yet', 'there');
     expect(parseOptions(['--state', path])).toMatchObject({ options: { state: path } });
     for (const made of [path, join(path, '..')]) expect(statSync(made).mode & 0o777).toBe(0o700);
+  });
+
+  test.for<[string, string, object]>([
+    ['one kubeconfig is for both', yes, { reader: yes, writer: yes }],
+    ['of two the first is for the reader', `${yes},${root}`, { reader: yes, writer: root }],
+  ])('%s', ([, paths, files]) => {
+    expect(parseOptions(['--cluster', `prod=${paths}`])).toMatchObject({
+      options: { cluster: [['prod', files]] },
+    });
   });
 
   test('options that may be repeated keep their order, and zones are in their normal form', () => {
@@ -167,7 +204,12 @@ describe('the configuration document', () => {
   test.for<[string, Partial<Parameters<typeof startSystem>[0]>, string]>([
     [
       'a kubeconfig that is none',
-      { realClusters: new Map([['one', yes]]) },
+      { realClusters: new Map([['one', { reader: yes, writer: yes }]]) },
+      `--cluster one=…: ${yes} cannot be used: current-context is missing`,
+    ],
+    [
+      "a writer's kubeconfig that is none",
+      { realClusters: new Map([['one', { reader: kubeconfig, writer: yes }]]) },
       `--cluster one=…: ${yes} cannot be used: current-context is missing`,
     ],
   ])('does not go with %s', async ([, differs, fault]) => {
@@ -179,7 +221,7 @@ describe('the configuration document', () => {
 test.runIf(process.platform === 'linux')(
   'a process that has ended, but that its parent has not looked after, keeps no state folder',
   async () => {
-    const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 30']);
+    const parent = spawn('sh', ['-c', 'sleep 0.3 & echo $!; exec sleep 30']);
     onTestFinished(() => void parent.kill());
     const [pid] = await once(parent.stdout, 'data');
     const state = join(folder, 'ended');

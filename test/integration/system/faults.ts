@@ -83,8 +83,10 @@ export type Way = 'open' | 'closed' | 'forbidden' | 'nonsense' | 'without-secret
 /** Puts a way that can be spoiled before an embedded cluster with a kubeconfig. Call it before anything is asked of the cluster. */
 export async function spoilable(one: Running, name: string) {
   const cluster = one.system.clusters.find((candidate) => candidate.name === name);
-  if (!cluster?.kubeconfig) throw new Error(`there is no embedded cluster ${name}`);
-  const { kubeconfig, served } = cluster;
+  if (!cluster?.kubeconfigs) throw new Error(`there is no embedded cluster ${name}`);
+  const { served } = cluster;
+  // The document names one secret for both.
+  const kubeconfig = cluster.kubeconfigs.writer;
   const identity = await loopbackIdentity('Spoilable');
   const dispatcher = new Agent({ connect: { ca: served.ca ?? '' } });
   let way: Way = 'open';

@@ -9,7 +9,7 @@ type Json = Readonly<Record<string, unknown>>;
 /** Calls an embedded Google API as the operator, who may do everything. Throws what it refuses. */
 export async function google(
   { system }: Running,
-  service: 'pubsub' | 'scheduler' | 'secretManager',
+  service: 'pubsub' | 'scheduler' | 'secretManager' | 'tasks' | 'dns',
   [method, path]: readonly [method: string, path: string],
   body?: unknown,
 ): Promise<Json> {

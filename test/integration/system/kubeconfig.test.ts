@@ -9,7 +9,7 @@ const PROMPT = { acme: { retryAfterSeconds: { authorization: 0, order: 0 } } };
 test('a kubeconfig that is renewed is used within minutes, by instances that run already', async () => {
   const manifests = { one: [ingress('shop', ['shop.a.test'], 'shop-tls')] };
   const one = await running({ trouble: PROMPT, manifests });
-  const kubeconfig = one.system.clusters[0]?.kubeconfig;
+  const kubeconfig = one.system.clusters[0]?.kubeconfigs?.writer;
   if (!kubeconfig) expect.unreachable('an embedded cluster has a kubeconfig');
   const expired = JSON.parse(kubeconfig.text);
   expired.users[0].user.token = 'expired';

@@ -17,6 +17,8 @@ export type Circumstances = Readonly<{
   document?: Readonly<Record<string, unknown>>;
   zones?: readonly string[];
   manifests?: Readonly<Record<string, readonly KubernetesObject[]>>;
+  /** API servers that are running already, by the cluster's name. */
+  realClusters?: Parameters<typeof startSystem>[0]['realClusters'];
   trouble?: Trouble;
   state?: string;
   /** By how much the pauses of the jobs are shortened; default 5. */
@@ -30,6 +32,8 @@ export type Running = Readonly<{
   system: System;
   clock: ShiftedClock;
   log: readonly LogEntry[];
+  /** The same lines, with the function that wrote each. */
+  lines: readonly Readonly<{ by: string; entry: LogEntry }>[];
   /** One Scheduler run, and everything that follows from it at once. */
   tick(): Promise<void>;
   /** Until no engine has anything to do now. */
@@ -70,11 +74,13 @@ export async function started(circumstances: Circumstances = {}): Promise<Runnin
     haste = 5,
     zones = ['a.test'],
     manifests = {},
+    realClusters = new Map(),
     trouble,
     state,
     record,
   } = circumstances;
   const clock = shiftedClock();
+  const lines: { by: string; entry: LogEntry }[] = [];
   const log: LogEntry[] = [];
   const keeper = createKeeper(state);
   const time = {
@@ -86,21 +92,27 @@ export async function started(circumstances: Circumstances = {}): Promise<Runnin
     ...{
       zones,
       records: [],
-      realClusters: new Map(),
+      realClusters,
       acme: undefined,
       dnsPort: 0,
       port: 0,
       record,
     },
     ...{ keeper, clock, ...(trouble ? { trouble } : {}) },
-    surroundings: { log: createLog((entry) => log.push(entry)), time },
+    surroundings: (by) => ({
+      log: createLog((entry) => {
+        log.push(entry);
+        lines.push({ by, entry });
+      }),
+      time,
+    }),
   });
-  const one: Running = { ...eyes(system), system, clock, log, stop: () => keeper.close() };
+  const one: Running = { ...eyes(system), system, clock, log, lines, stop: () => keeper.close() };
   for (const [cluster, objects] of Object.entries(manifests)) await one.apply(cluster, ...objects);
   return one;
 }
 
-function eyes(system: System): Omit<Running, 'system' | 'clock' | 'log' | 'stop'> {
+function eyes(system: System): Omit<Running, 'system' | 'clock' | 'log' | 'lines' | 'stop'> {
   const { reconcile, sync } = system.functions;
   // What the test itself looks at is no part of the system's log.
   const log = createLog(() => {});

@@ -1,19 +1,25 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as wait } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { unzipSync } from 'fflate';
 import type { FunctionName } from '../../../functions/build/bundle.ts';
 import { buildDeployable } from '../../../functions/build/deployable.ts';
+
+const run = promisify(execFile);
 
 /** The folder of the sources. */
 export const ROOT = join(import.meta.dirname, '../../..');
 // What the platform starts once it has installed the package.json of the zip.
 const FRAMEWORK = join(ROOT, 'node_modules/@google-cloud/functions-framework/build/src/main.js');
 
-/** Builds one function below `folder`, and unpacks its zip into a folder of its own, whose path is the answer. */
+/**
+ * Builds one function below `folder`, makes of its zip what the platform makes of it, in a folder of its own whose path is the answer,
+ * and closes that for writing.
+ */
 export async function unpackedBundle(name: FunctionName, folder: string): Promise<string> {
   const out = join(folder, 'dist');
   const unpacked = join(folder, name);
@@ -21,7 +27,18 @@ export async function unpackedBundle(name: FunctionName, folder: string): Promis
   mkdirSync(unpacked);
   for (const [file, content] of Object.entries(unzipSync(readFileSync(join(out, `${name}.zip`)))))
     writeFileSync(join(unpacked, file), content);
+  await run(process.execPath, ['compile-cache.js'], { cwd: unpacked });
+  closeForWriting(unpacked);
+  chmodSync(folder, 0o755);
   return unpacked;
+}
+
+const NOBODY = 65_534;
+
+function closeForWriting(folder: string): void {
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true }))
+    chmodSync(join(entry.parentPath, entry.name), entry.isDirectory() ? 0o555 : 0o444);
+  chmodSync(folder, 0o555);
 }
 
 /** A function under the framework, in a process of its own. */
@@ -47,6 +64,8 @@ export function startBundle(
       CERTHERD_CONFIG: JSON.stringify(config),
     },
     stdio: ['ignore', 'pipe', 'pipe'],
+    // To root no folder is read-only.
+    ...(process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {}),
   });
   const exited = once(child, 'exit');
   return {

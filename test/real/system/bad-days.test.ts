@@ -134,7 +134,7 @@ const BAD_DAYS: readonly BadDay[] = [
       refusing(() => new LegacyGoogleFault(403, 'forbidden', 'Forbidden')),
     ),
     code: 'dns-unavailable',
-    says: /zone a-test of project p in Cloud DNS: permission denied.*grant this service account roles\/dns.admin/,
+    says: /zone a-test of project p in Cloud DNS: permission denied.*grant dns\.changes\.create/,
   },
   {
     what: 'the key vault is closed',

@@ -380,7 +380,12 @@ describe('issue and renew', () => {
     replies = {
       [`GET ${path}`]: [
         { body: certificate() },
-        { body: certificate({ version: 2, delivered: { version: 2, at: '', failed: [] } }) },
+        {
+          body: certificate({
+            version: 2,
+            delivered: { version: 2, at: '2026-03-01T00:00:00.000Z', failed: [] },
+          }),
+        },
       ],
       [`POST ${path}:renew?wait=60`]: [{ status: 202, body: certificate() }],
     };

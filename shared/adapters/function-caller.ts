@@ -1,18 +1,23 @@
-import { CertificateError } from '../errors.ts';
+import { CertificateError, messageOf } from '../errors.ts';
 import type { GoogleAuth } from './google-auth.ts';
 
 const LIMIT_MS = 60_000;
 
-export type ReconcileFunctionOptions = Readonly<{
+export type FunctionOptions = Readonly<{
+  /** As people know it: `reconcile` or `issue`. */
+  name: string;
   /** Also the audience of the tokens. */
   url: string;
   auth: Pick<GoogleAuth, 'identityToken'>;
 }>;
 
-/** POSTs to the reconcile function in our own name and returns its JSON. Throws `cluster-unreachable` when it does not answer. */
-export type AskReconcile = (path: '/plan' | '/look', body: unknown) => Promise<unknown>;
+/** POSTs to another function in our own name and returns its JSON. Throws `cluster-unreachable` when it does not answer. */
+type Ask<Path extends string> = (path: Path, body: unknown) => Promise<unknown>;
+export type AskReconcile = Ask<'/plan' | '/look' | '/deliver'>;
+export type AskIssue = Ask<'/zones'>;
 
-export function createReconcileFunction({ url, auth }: ReconcileFunctionOptions): AskReconcile {
+/** The door to one of the other functions. */
+export function createFunctionCaller({ name, url, auth }: FunctionOptions): Ask<string> {
   return async (path, body) => {
     try {
       const token = await auth.identityToken(url);
@@ -28,7 +33,7 @@ export function createReconcileFunction({ url, auth }: ReconcileFunctionOptions)
     } catch (cause) {
       throw new CertificateError(
         'cluster-unreachable',
-        'the reconcile function gives no answer; look at its log, and whether the api may invoke it',
+        `the ${name} function gives no answer (${messageOf(cause)}); look at its log, and whether the api may invoke it`,
         { cause },
       );
     }

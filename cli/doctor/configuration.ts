@@ -1,0 +1,50 @@
+import { z } from 'zod';
+import { type Config, parseConfig } from '../../shared/config.ts';
+import { APPLY } from './commands.ts';
+import { type Finding, fault, note, ok } from './finding.ts';
+import type { Part } from './part.ts';
+
+/** `GET /v1/configuration`: the document with every default in it. */
+export const configurationSchema = z.record(z.string(), z.unknown());
+
+/** The configuration that runs; undefined when it is not that of this program. */
+export function runningConfig(read: Part<Readonly<Record<string, unknown>>>): Config | undefined {
+  const parsed = 'value' in read ? parseConfig(read.value) : undefined;
+  return parsed && 'config' in parsed ? parsed.config : undefined;
+}
+
+/** Whether what runs is what the person's file says. */
+export function configurationFinding(
+  read: Part<Readonly<Record<string, unknown>>>,
+  wanted: Config | undefined,
+): Finding {
+  const check = 'configuration';
+  if ('problem' in read) return note(check, `not checked: ${read.problem}`);
+  const running = runningConfig(read);
+  if (!running)
+    return fault(
+      check,
+      'the api has that of another version of Certherd; bring both to the same',
+      APPLY,
+    );
+  if (!wanted) return ok(check, 'the api has one that this version understands');
+  const differing = Object.keys({ ...running, ...wanted }).filter(
+    (key) => text(running, key) !== text(wanted, key),
+  );
+  if (differing.length === 0) return ok(check, 'what runs is what the file says');
+  return fault(check, `what runs differs from the file in ${differing.join(', ')}`, APPLY);
+}
+
+const text = (config: Config, key: string) => JSON.stringify(sorted(config[key as keyof Config]));
+
+/** The order of keys says nothing; that of lists may. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, item]) => item !== undefined)
+      .map(([key, item]) => [key, sorted(item)] as const)
+      .sort(([one], [other]) => (one < other ? -1 : 1)),
+  );
+}

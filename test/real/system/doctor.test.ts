@@ -1,0 +1,232 @@
+import { expect, test } from 'vitest';
+import { createClient } from '../../../cli/client.ts';
+import { doctor } from '../../../cli/commands/doctor.ts';
+import type { Finding } from '../../../cli/doctor/finding.ts';
+import { main } from '../../../cli/program.ts';
+import { LegacyGoogleFault } from '../../../local/google-api.ts';
+import { on, refusing, weather } from '../../integration/system/faults.ts';
+import { delivered, google, hasty } from '../../integration/system/hands.ts';
+import { ingress, type Running } from '../../integration/system/running.ts';
+
+const PROMPT = { acme: { retryAfterSeconds: { authorization: 0, order: 0 } } };
+const forbidden = () => new LegacyGoogleFault(403, 'forbidden', 'Forbidden');
+const JOB = '/v1/projects/p/locations/europe-west1/jobs/certherd';
+const CHANGES = '/dns/v1/projects/p/managedZones/a-test/changes';
+const QUEUE = '/v2/projects/p/locations/europe-west1/queues/certherd-test';
+
+/** What doctor finds, with its pauses shortened; `aheadMs` is by how much the clock at the workstation is wrong. */
+async function examined({ system }: Running, { aheadMs = 0 } = {}) {
+  const out: string[] = [];
+  const { url } = system.door;
+  const code = await doctor(
+    { url, wanted: undefined, policy: { url: 'http://127.0.0.1:9', accessTokenCommand: 'false' } },
+    {
+      client: createClient({ url, tokenCommand: undefined }),
+      screen: { out: (text) => void out.push(text), err: () => {}, colors: false },
+      json: true,
+      sleep: () => new Promise((resolve) => setTimeout(resolve, 10)),
+      now: () => new Date(Date.now() + aheadMs),
+    },
+  );
+  const { ok, findings } = JSON.parse(out.join('')) as { ok: boolean; findings: Finding[] };
+  expect(ok).toBe(code === 0);
+  return { code, findings, faults: findings.filter(({ state }) => state === 'fault') };
+}
+
+test('a good deployment is ok in every line, and nothing is left behind', async () => {
+  const one = await delivered();
+  const before = await google(one, 'secretManager', ['GET', '/v1/projects/p/secrets']);
+  const changes = await google(one, 'dns', ['GET', CHANGES]);
+  const out: string[] = [];
+  const screen = { out: (text: string) => void out.push(text), err: () => {}, colors: false };
+  expect(await main(['--url', one.system.door.url, 'doctor'], screen)).toBe(0);
+  expect(out.map((line) => line.replace(/(last run, at) \S+/, '$1 …'))).toEqual([
+    `ok     api: ${one.system.door.url} answers, and knows you`,
+    'ok     configuration: the api has one that this version understands',
+    'ok     function reconcile: it works, and is closed to strangers',
+    'ok     function issue: it works, and is closed to strangers',
+    'ok     function sync: it works, and is closed to strangers',
+    'ok     schedule: the job is enabled, and the last run, at … was fine',
+    'ok     queue of test: it runs',
+    `ok     topic: a message came through to sync, which delivered ${one.id} again`,
+    'ok     zone a.test: it is public, delegated to Cloud DNS, and writable',
+    'ok     cluster one: its Ingresses can be read',
+    'ok     clocks: 5 agree with ours within 30 s',
+    'note   replication: not checked: this Secret Manager stands in for the real one and knows no organisation',
+  ]);
+  const after = await google(one, 'secretManager', ['GET', '/v1/projects/p/secrets']);
+  expect(withoutMoments(after)).toEqual(withoutMoments(before));
+  expect(await google(one, 'dns', ['GET', CHANGES])).toEqual(changes);
+});
+
+/** Names and annotations, but for the moment of the last delivery. */
+const withoutMoments = ({ secrets }: Readonly<Record<string, unknown>>) =>
+  (secrets as { name: string; annotations?: Record<string, string> }[]).map(
+    ({ name, annotations: { delivered = '', ...others } = {} }) => ({
+      ...{ name, others },
+      delivered: delivered.replace(/"at":"[^"]+"/, ''),
+    }),
+  );
+
+const DELIVERED = { manifests: { one: [ingress('shop', ['shop.a.test'], 'shop-tls')] } };
+
+test.for<[string, (one: Running) => Promise<unknown>, readonly Partial<Finding>[]]>([
+  [
+    'a paused job and a paused queue',
+    async (one) => {
+      await google(one, 'scheduler', ['POST', `${JOB}:pause`], {});
+      await google(one, 'tasks', ['POST', `${QUEUE}:pause`], {});
+    },
+    [
+      {
+        check: 'schedule',
+        message: 'the job is PAUSED, so nothing is looked at',
+        repair: 'gcloud scheduler jobs resume certherd --location=europe-west1 --project=p',
+      },
+      {
+        check: 'queue of test',
+        message: 'it is PAUSED, so nothing is issued',
+        repair: 'gcloud tasks queues resume certherd-test --location=europe-west1 --project=p',
+      },
+    ],
+  ],
+  [
+    'a job, a queue and a topic that are gone',
+    async (one) => {
+      await google(one, 'scheduler', ['DELETE', JOB]);
+      await google(one, 'tasks', ['DELETE', QUEUE]);
+      await google(one, 'pubsub', ['DELETE', '/v1/projects/p/topics/certherd-versions']);
+    },
+    [
+      {
+        check: 'schedule',
+        message: 'cannot read projects/p/locations/europe-west1/jobs/certherd: it does not exist',
+        repair: 'terraform apply',
+      },
+      {
+        check: 'queue of test',
+        message:
+          'cannot read projects/p/locations/europe-west1/queues/certherd-test: it does not exist',
+        repair: 'terraform apply',
+      },
+      {
+        check: 'topic',
+        message: expect.stringContaining(
+          'cannot publish to projects/p/topics/certherd-versions: there is no such topic',
+        ),
+        repair: 'terraform apply',
+      },
+    ],
+  ],
+  [
+    'a subscription that is gone',
+    (one) => google(one, 'pubsub', ['DELETE', '/v1/projects/p/subscriptions/certherd-sync']),
+    [
+      {
+        check: 'topic',
+        message: expect.stringMatching(
+          /^a message was published, and sync has not delivered shop-a-test-\w+ within 30 s: the subscription certherd-sync is gone/,
+        ),
+        repair: expect.stringMatching(
+          /^gcloud pubsub subscriptions describe certherd-sync --project=p \|\| terraform apply;/,
+        ),
+      },
+    ],
+  ],
+])('%s: each is named, with its command', async ([, happen, expected]) => {
+  const one = await hasty(DELIVERED);
+  await one.tick();
+  await happen(one);
+  const { code, faults } = await examined(one);
+  expect(faults).toEqual(expected.map((each) => expect.objectContaining(each)));
+  expect(code).toBe(1);
+});
+
+test('a zone that the world does not ask is named, with the servers that it should', async () => {
+  const one = await hasty({ zones: [] });
+  one.system.services.dns.addZone({ project: 'p', dnsName: 'b.test', delegated: false });
+  const { faults } = await examined(one);
+  expect(faults).toEqual([
+    expect.objectContaining({ check: 'schedule', repair: 'npm run certherd -- run' }),
+    {
+      check: 'zone b.test',
+      state: 'fault',
+      message: expect.stringMatching(
+        /^zone b\.test is delegated to no server at all, not to .+; set its NS records at the parent zone$/,
+      ),
+      repair: "gcloud dns managed-zones describe b-test --project=p --format='value(nameServers)'",
+    },
+  ]);
+});
+
+test('a zone that nobody needs is only noted, and one that cannot be written says what to grant', async () => {
+  const refused = on(/^POST .*\/b-test\/changes/, refusing(forbidden));
+  const sky = weather();
+  sky.set('cloud-dns', refused);
+  const one = await hasty({ ...DELIVERED, zones: ['a.test', 'b.test'], trouble: sky.trouble });
+  await one.tick();
+  const found = (await examined(one)).findings.find(({ check }) => check === 'zone b.test');
+  expect(found).toMatchObject({
+    state: 'note',
+    message: expect.stringMatching(/permission denied/),
+  });
+  sky.set('cloud-dns', on(/^POST .*\/a-test\/changes/, refusing(forbidden)));
+  const { faults } = await examined(one);
+  expect(faults).toEqual([
+    expect.objectContaining({
+      check: 'zone a.test',
+      repair: 'name p/a-test under zones, then: terraform apply',
+    }),
+  ]);
+});
+
+test('no zone at all is a fault', async () => {
+  const { faults } = await examined(await hasty({ zones: [] }));
+  expect(faults.find(({ check }) => check === 'zones of project p')).toMatchObject({
+    message: 'there is no public zone in it',
+  });
+});
+
+test('a cluster that is away is named, and how to look for it', async () => {
+  let isAway = false;
+  const kubernetes = () => {
+    if (isAway) throw new Error('away');
+  };
+  const one = await hasty({ ...DELIVERED, trouble: { ...PROMPT, kubernetes } });
+  await one.tick();
+  isAway = true;
+  const { faults } = await examined(one);
+  expect(faults.map(({ check }) => check)).toEqual(['topic', 'cluster one']);
+  expect(faults[1]?.repair).toMatch(/^gcloud (container clusters describe|secrets versions add) /);
+});
+
+test('a clock that is wrong here differs from all others, one that is wrong there is named alone', async () => {
+  const one = await delivered();
+  const clocks = (message: RegExp, repair: unknown) => [
+    expect.objectContaining({ check: 'clocks', message: expect.stringMatching(message), repair }),
+  ];
+  const here = await examined(one, { aheadMs: 120_000 });
+  expect(here.faults).toEqual(
+    clocks(/that of api is 1(19|20|21) s behind ours/, 'sudo timedatectl set-ntp true'),
+  );
+  one.clock.advance(600_000);
+  const there = await examined(one);
+  expect(there.faults).toEqual(
+    clocks(
+      /^that of issue is (599|600|601) s ahead of ours$/,
+      expect.stringContaining('compare with'),
+    ),
+  );
+});
+
+test('an api that is down leaves nothing to ask, and says so', async () => {
+  const one = await hasty({});
+  await one.system.door.close();
+  const { code, findings } = await examined(one);
+  expect(code).toBe(1);
+  expect(findings.map(({ check, state, repair }) => [check, state, repair])).toEqual([
+    ['api', 'fault', 'npm start'],
+    ['configuration', 'note', undefined],
+    ['all else', 'note', undefined],
+  ]);
+});

@@ -1,0 +1,144 @@
+import { join } from 'node:path';
+import { z } from 'zod';
+import { workplace } from './terraform.ts';
+
+/** A resource as it would be made: what is known only after apply is absent from `values`. */
+export type Planned = Readonly<{
+  address: string;
+  type: string;
+  values: Readonly<Record<string, unknown>>;
+}>;
+
+/** What an example is about, as a person reads it in its `main.tf`. */
+export type Facts = Readonly<{
+  installation: string;
+  issuers: readonly string[];
+  /** PROJECT/NAME of each. */
+  zones: readonly string[];
+  gkeProjects: readonly string[];
+  /** Function => the ids of the secrets that it reads kubeconfigs from. */
+  kubeconfigs: Readonly<Record<string, readonly string[]>>;
+  iap: boolean;
+}>;
+
+/** One project for all plans: what is apart here is apart by more than its project. */
+export const PROJECT = 'acme-tls';
+export const PROJECT_NUMBER = '123456789';
+const CHANNEL = `projects/${PROJECT}/notificationChannels/1`;
+const ZONE_PROJECT = 'names-of-acme';
+const CLUSTER_PROJECT = 'clusters-of-acme';
+
+const NOTHING_SPECIAL = { gkeProjects: [PROJECT], kubeconfigs: {}, iap: false };
+
+type RootShape = Readonly<{
+  example: string;
+  variables: Readonly<Record<string, string>>;
+  facts: Facts;
+}>;
+
+/** The examples, the values of their variables and what they are about, by the name that a test calls a plan by. */
+const ROOTS = {
+  simple: {
+    example: 'simple',
+    variables: {},
+    facts: {
+      ...NOTHING_SPECIAL,
+      installation: 'certherd',
+      issuers: ['production'],
+      zones: [`${PROJECT}/example-org`],
+    },
+  },
+  'mybinder, staging': {
+    example: 'mybinder',
+    variables: { environment: 'staging', zone_project: ZONE_PROJECT },
+    facts: {
+      ...NOTHING_SPECIAL,
+      installation: 'certherd-staging',
+      issuers: ['letsencrypt'],
+      zones: [`${ZONE_PROJECT}/staging-mybinder-org`],
+    },
+  },
+  'mybinder, production': {
+    example: 'mybinder',
+    variables: { environment: 'production', zone_project: ZONE_PROJECT },
+    facts: {
+      ...NOTHING_SPECIAL,
+      installation: 'certherd-production',
+      issuers: ['letsencrypt'],
+      zones: [`${ZONE_PROJECT}/mybinder-org`, `${ZONE_PROJECT}/mybinder-ovh`],
+      kubeconfigs: {
+        reconcile: ['certherd-kubeconfig-ovh-reader'],
+        sync: ['certherd-kubeconfig-ovh-writer'],
+      },
+    },
+  },
+  'multi-project': {
+    example: 'multi-project',
+    variables: { zone_project: ZONE_PROJECT, cluster_project: CLUSTER_PROJECT },
+    facts: {
+      installation: 'certherd',
+      issuers: ['letsencrypt', 'staging'],
+      zones: [
+        `${ZONE_PROJECT}/example-org`,
+        `${ZONE_PROJECT}/example-net`,
+        `${PROJECT}/acme-example-org`,
+      ],
+      gkeProjects: [CLUSTER_PROJECT],
+      kubeconfigs: {},
+      iap: true,
+    },
+  },
+} as const satisfies Record<string, RootShape>;
+
+export type Root = keyof typeof ROOTS;
+export const ROOT_NAMES = Object.keys(ROOTS) as Root[];
+
+export const factsOf = (root: Root): Facts => ROOTS[root].facts;
+
+const plans = new Map<Root, Promise<readonly Planned[]>>();
+
+/** Everything that an example makes, as the real provider plans it. Each is initialised, validated and planned once in a run. */
+export function planOf(root: Root): Promise<readonly Planned[]> {
+  const plan = plans.get(root) ?? planned(root);
+  plans.set(root, plan);
+  return plan;
+}
+
+async function planned(root: Root): Promise<readonly Planned[]> {
+  const { example, variables } = ROOTS[root];
+  const place = workplace();
+  const folder = join(place.module, 'examples', example);
+  const all = {
+    project_id: PROJECT,
+    project_number: PROJECT_NUMBER,
+    notification_channel: CHANNEL,
+    ...variables,
+  };
+  const given = Object.entries(all).map(([name, value]) => `-var=${name}=${value}`);
+  try {
+    await place.terraform(folder, 'init', '-no-color');
+    const verdict = JSON.parse(await place.terraform(folder, 'validate', '-json'));
+    if (verdict.diagnostics.length > 0) throw new Error(JSON.stringify(verdict.diagnostics));
+    await place.terraform(folder, 'plan', '-no-color', '-out=plan', ...given);
+    return resourcesOf(JSON.parse(await place.terraform(folder, 'show', '-json', 'plan')));
+  } finally {
+    place.remove();
+  }
+}
+
+const resource = z.object({
+  address: z.string(),
+  type: z.string(),
+  values: z.record(z.string(), z.unknown()),
+});
+const shown = z.object({
+  planned_values: z.object({
+    root_module: z.object({
+      child_modules: z.array(z.object({ resources: z.array(resource) })),
+    }),
+  }),
+});
+
+/** https://developer.hashicorp.com/terraform/internals/json-format#values-representation */
+const resourcesOf = (json: unknown): readonly Planned[] =>
+  shown.parse(json).planned_values.root_module.child_modules.flatMap((module) => module.resources);

@@ -1,0 +1,171 @@
+import type { IncomingMessage } from 'node:http';
+import { type AcmeCa, startAcmeCa } from '../../../local/acme-ca/acme-ca.ts';
+import { systemClock } from '../../../local/clock.ts';
+import { startCloudDns } from '../../../local/cloud-dns/cloud-dns.ts';
+import { startCloudTasks } from '../../../local/cloud-tasks/cloud-tasks.ts';
+import { startContainer } from '../../../local/container.ts';
+import { type FunctionsHost, startFunctionsHost } from '../../../local/functions.ts';
+import { createKeeper } from '../../../local/keeper.ts';
+import { KubernetesFault, startKubernetes } from '../../../local/kubernetes/kubernetes.ts';
+import type { ApiAccess } from '../../../local/kubernetes/manifests.ts';
+import { startMetadata } from '../../../local/metadata/metadata.ts';
+import { startPubSub } from '../../../local/pubsub/pubsub.ts';
+import { isGrantedInCluster } from '../../../local/rights.ts';
+import { startScheduler } from '../../../local/scheduler/scheduler.ts';
+import { startSecretManager } from '../../../local/secret-manager/secret-manager.ts';
+import type { Services } from '../../../local/services.ts';
+import type { Policy } from '../../../local/wire/policy.ts';
+import { type ShiftedClock, shiftedClock } from '../../integration/system/shifted-clock.ts';
+import { type GoogleStub, startGoogleStub } from './google-stub.ts';
+import { createIam, type Iam } from './iam.ts';
+import type { Asked } from './permissions.ts';
+
+export const PROJECT = 'project-a';
+const ZONES_PROJECT = 'dns-project';
+/** The stand-in of Secret Manager numbers projects in the order in which it sees them. */
+const NUMBERS = new Map([
+  [PROJECT, '123456789012'],
+  [ZONES_PROJECT, '123456789013'],
+]);
+const OWNER = `terraform@${PROJECT}.iam.gserviceaccount.com`;
+const CLUSTER = `projects/${PROJECT}/locations/europe-west1/clusters/main`;
+
+/** A project in which nothing is deployed yet: the stand-ins of `local/`, the stub for the rest, a CA and a cluster. */
+export type Cloud = Readonly<{
+  services: Services;
+  containerUrl: string;
+  stub: GoogleStub;
+  iam: Iam;
+  ca: AcmeCa;
+  /** Where the functions will be. */
+  host: FunctionsHost;
+  clock: ShiftedClock;
+  /** Of the cluster. */
+  admin: ApiAccess;
+  /** A call to a stand-in or the stub as the owner, who may do everything. Throws what is refused. */
+  asOwner<Reply>(method: string, url: string, body?: unknown): Promise<Reply>;
+  policyAt(url: string): Promise<Policy>;
+  ownerToken(): string;
+  /** What the root wants to know of all this. */
+  variables: Readonly<Record<string, unknown>>;
+  close(): Promise<void>;
+}>;
+
+export async function startCloud(): Promise<Cloud> {
+  const keeper = createKeeper(undefined);
+  const clock = shiftedClock();
+  const stub = await keeper.start('stub', () => startGoogleStub(NUMBERS));
+  const metadata = await keeper.start('metadata', (kept) =>
+    startMetadata({ ...kept, clock: systemClock, project: PROJECT }),
+  );
+  const { accountOf, identityToken } = metadata;
+  const ownerToken = () => metadata.accessToken(OWNER);
+  const asOwner: Cloud['asOwner'] = (method, url, body) =>
+    called({ method, url, body, token: ownerToken() });
+  const policyAt = (url: string) => asOwner<Policy>(readsBy(url), `${url}:getIamPolicy`);
+  const iam = createIam({ stub, numbers: NUMBERS, accountOf, owner: OWNER, policyAt });
+  const common = { clock, identityToken };
+  const before = (request: IncomingMessage, body: string) =>
+    iam.require(`http://${request.headers.host}`, request, body);
+  const pubsub = await keeper.start('pubsub', (kept) =>
+    startPubSub({ ...kept, ...common, before }),
+  );
+  const dns = await keeper.start('dns', (kept) =>
+    startCloudDns({ ...kept, clock, before, propagationMs: 50 }),
+  );
+  const services: Services = {
+    ...{ metadata, dns, pubsub, before: () => {} },
+    secretManager: await keeper.start('secrets', (kept) =>
+      startSecretManager({ ...kept, clock, before, publish: pubsub.publish }),
+    ),
+    tasks: await keeper.start('tasks', (kept) => startCloudTasks({ ...kept, ...common, before })),
+    scheduler: await keeper.start('scheduler', (kept) =>
+      startScheduler({ ...kept, ...common, before }),
+    ),
+  };
+  const admin = await keeper.start('cluster', async (kept) => {
+    const token = 'admin-token';
+    const cluster = await startKubernetes({
+      ...{ ...kept, clock },
+      authenticate: (given) => (given === token ? 'admin' : functionOf(accountOf(given))),
+      authorize: isGrantedInCluster,
+      before: (request) => mayConnect(request, token, { iam, accountOf }),
+    });
+    return { ...cluster, token };
+  });
+  const container = await keeper.start('container', () =>
+    startContainer({
+      ...{ clusters: [{ name: CLUSTER, endpoint: new URL(admin.server).host, ca: admin.ca }] },
+      ...{ authenticate: accountOf, before },
+    }),
+  );
+  const ca = await keeper.start('ca', async (kept) => {
+    const dnsServer = { address: '127.0.0.1', port: dns.dnsPort };
+    const started = await startAcmeCa({ ...kept, clock, dnsServer });
+    return { ...started, url: started.directoryUrl };
+  });
+  const host = await keeper.start('functions', ({ port }) => startFunctionsHost(port));
+  const endpoints = {
+    ...{ dns: dns.url, pubsub: pubsub.url, stub: stub.url },
+    secret_manager: services.secretManager.url,
+    tasks: services.tasks.url,
+    scheduler: services.scheduler.url,
+  };
+  return {
+    ...{ services, stub, iam, ca, host, clock, admin, asOwner, policyAt, ownerToken },
+    containerUrl: container.url,
+    variables: {
+      project_id: PROJECT,
+      project_number: NUMBERS.get(PROJECT),
+      zones_project_id: ZONES_PROJECT,
+      issuer: { directory: ca.directoryUrl, ca_certificate: ca.tlsCa },
+      endpoints,
+    },
+    close: keeper.close,
+  };
+}
+
+// Secret Manager and Pub/Sub are asked by GET, the others by POST.
+const readsBy = (url: string) =>
+  /\/v1\/projects\/[^/]+\/(secrets|topics|subscriptions)\//.test(url) ? 'GET' : 'POST';
+
+type OwnersCall = Readonly<{ method: string; url: string; body: unknown; token: string }>;
+
+async function called<Reply>({ method, url, body, token }: OwnersCall): Promise<Reply> {
+  const response = await fetch(url, {
+    method,
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  const reply = (await response.json()) as Reply;
+  if (!response.ok) throw new Error(`${method} ${url} answers ${JSON.stringify(reply)}`);
+  return reply;
+}
+
+// RBAC names the accounts by what they do; modules/cluster-access has tests of its own.
+const functionOf = (email: string | undefined) => /^certherd-(\w+)@/.exec(email ?? '')?.[1];
+
+const CONNECT: Asked = {
+  permission: 'container.clusters.connect',
+  project: PROJECT,
+  resource: {
+    service: 'container.googleapis.com',
+    type: 'container.googleapis.com/Cluster',
+    name: CLUSTER,
+  },
+};
+
+/** GKE lets in by IAM first, and by RBAC then. */
+async function mayConnect(
+  { headers }: IncomingMessage,
+  admin: string,
+  { iam, accountOf }: Readonly<{ iam: Iam; accountOf: (token: string) => string | undefined }>,
+): Promise<void> {
+  const token = headers.authorization?.replace('Bearer ', '') ?? '';
+  if (token === admin || (await iam.allows(accountOf(token) ?? '', CONNECT))) return;
+  throw new KubernetesFault(
+    403,
+    'Forbidden',
+    `Required "${CONNECT.permission}" permission(s) for "${CLUSTER}".`,
+  );
+}
