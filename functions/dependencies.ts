@@ -79,7 +79,7 @@ export function reconcileDependencies(
         clusters(config, auth, { now: time.now, as: 'reader' }),
         zonesOf(config, auth),
         secretsOf(config, auth),
-        queueOf(config, auth),
+        queueOf(config, auth, time),
         repairsOf(config, auth),
       ]);
       return {
@@ -113,7 +113,7 @@ export function issueDependencies(
       const [secrets, zones, queue, { createPki }, { createNameLookup }] = await Promise.all([
         secretsOf(config, auth),
         zonesOf(config, auth),
-        queueOf(config, auth),
+        queueOf(config, auth, time),
         import('../shared/adapters/x509.ts'),
         import('../shared/adapters/dns-lookup.ts'),
       ]);
@@ -183,7 +183,7 @@ export function apiDependencies(
       const [secrets, queue, tasks, { createSchedule }, { createIdentityVerifier }] =
         await Promise.all([
           secretsOf(config, auth),
-          queueOf(config, auth),
+          queueOf(config, auth, time),
           import('../shared/adapters/cloud-tasks.ts'),
           import('../shared/adapters/scheduler.ts'),
           import('../shared/adapters/identity.ts'),
@@ -251,7 +251,7 @@ async function zonesOf({ endpoints }: Config, auth: GoogleAuth) {
   return createZones({ authClient: auth.client, endpoint: endpoints.dns });
 }
 
-async function queueOf(config: Config, auth: GoogleAuth): Promise<IssueQueue> {
+async function queueOf(config: Config, auth: GoogleAuth, { now }: Time): Promise<IssueQueue> {
   const { createIssueQueue } = await import('../shared/adapters/cloud-tasks.ts');
   const { runtime, endpoints } = config;
   return createIssueQueue({
@@ -260,6 +260,7 @@ async function queueOf(config: Config, auth: GoogleAuth): Promise<IssueQueue> {
     invoker: runtime.invoker,
     auth,
     endpoint: endpoints.tasks,
+    now,
   });
 }
 

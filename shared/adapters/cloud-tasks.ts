@@ -95,6 +95,9 @@ function scheduled(at: Date | undefined, now: Date) {
   return { scheduleTime: { seconds: Math.floor(ms / 1000), nanos: (ms % 1000) * 1_000_000 } };
 }
 
+// Who holds a right on the queue itself is told of a queue that is not there as of one that is forbidden.
+const OR_ABSENT = '; the same is answered when there is no such queue';
+
 function notEnqueued(
   error: unknown,
   queue: string,
@@ -108,7 +111,7 @@ function notEnqueued(
   return translated(error, queue, {
     code: 'queue-unavailable',
     doing: 'add a task to',
-    grant: `cloudtasks.tasks.create on ${queue} and iam.serviceAccounts.actAs on ${invoker}${toAccount(auth.client)}`,
+    grant: `cloudtasks.tasks.create on ${queue} and iam.serviceAccounts.actAs on ${invoker}${toAccount(auth.client)}${OR_ABSENT}`,
   });
 }
 
@@ -141,7 +144,7 @@ async function queueState(
       code: 'queue-unavailable',
       doing: 'read',
       get grant() {
-        return `cloudtasks.queues.get on ${queue}${grantee()}`;
+        return `cloudtasks.queues.get on ${queue}${grantee()}${OR_ABSENT}`;
       },
     },
     async () => (await client()).getQueue({ name: queue }, REPEATABLE),

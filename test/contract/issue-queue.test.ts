@@ -142,7 +142,7 @@ describe('on a bad day', () => {
     const enqueued = createIssueQueue(options()).enqueue('x', issueTask(), undefined);
     await expect(enqueued).rejects.toMatchObject({
       code: 'queue-unavailable',
-      message: `cannot add a task to ${QUEUE}: permission denied; grant cloudtasks.tasks.create on ${QUEUE} and iam.serviceAccounts.actAs on ${INVOKER}`,
+      message: `cannot add a task to ${QUEUE}: permission denied; grant cloudtasks.tasks.create on ${QUEUE} and iam.serviceAccounts.actAs on ${INVOKER}; the same is answered when there is no such queue`,
     });
   });
 

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { type AcmeCa, startAcmeCa } from '../../../local/acme-ca/acme-ca.ts';
 import { systemClock } from '../../../local/clock.ts';
@@ -5,7 +6,7 @@ import { startCloudDns } from '../../../local/cloud-dns/cloud-dns.ts';
 import { startCloudTasks } from '../../../local/cloud-tasks/cloud-tasks.ts';
 import { startContainer } from '../../../local/container.ts';
 import { type FunctionsHost, startFunctionsHost } from '../../../local/functions.ts';
-import { createKeeper } from '../../../local/keeper.ts';
+import { createKeeper, type Keeper } from '../../../local/keeper.ts';
 import { KubernetesFault, startKubernetes } from '../../../local/kubernetes/kubernetes.ts';
 import type { ApiAccess } from '../../../local/kubernetes/manifests.ts';
 import { startMetadata } from '../../../local/metadata/metadata.ts';
@@ -16,6 +17,7 @@ import { startSecretManager } from '../../../local/secret-manager/secret-manager
 import type { Services } from '../../../local/services.ts';
 import type { Policy } from '../../../local/wire/policy.ts';
 import { type ShiftedClock, shiftedClock } from '../../integration/system/shifted-clock.ts';
+import { kubeconfig } from '../parts/real-cluster.ts';
 import { type GoogleStub, startGoogleStub } from './google-stub.ts';
 import { createIam, type Iam } from './iam.ts';
 import type { Asked } from './permissions.ts';
@@ -40,8 +42,10 @@ export type Cloud = Readonly<{
   /** Where the functions will be. */
   host: FunctionsHost;
   clock: ShiftedClock;
-  /** Of the cluster. */
-  admin: ApiAccess;
+  /** `main` is a GKE cluster, `other` one that is reached by kubeconfigs; both as their admin sees them. */
+  clusters: Readonly<Record<'main' | 'other', ApiAccess>>;
+  /** What a person puts into the secrets of the cluster `other`. */
+  kubeconfigs: Readonly<Record<'reader' | 'writer', unknown>>;
   /** A call to a stand-in or the stub as the owner, who may do everything. Throws what is refused. */
   asOwner<Reply>(method: string, url: string, body?: unknown): Promise<Reply>;
   policyAt(url: string): Promise<Policy>;
@@ -83,19 +87,18 @@ export async function startCloud(): Promise<Cloud> {
       startScheduler({ ...kept, ...common, before }),
     ),
   };
-  const admin = await keeper.start('cluster', async (kept) => {
-    const token = 'admin-token';
-    const cluster = await startKubernetes({
-      ...{ ...kept, clock },
-      authenticate: (given) => (given === token ? 'admin' : functionOf(accountOf(given))),
-      authorize: isGrantedInCluster,
-      before: (request) => mayConnect(request, token, { iam, accountOf }),
-    });
-    return { ...cluster, token };
-  });
+  const [main, other] = [randomTokens(), randomTokens()];
+  const clusters = {
+    main: await startCluster('main', main, { keeper, clock, iam, accountOf }),
+    other: await startCluster('other', other, { keeper, clock, iam, accountOf }),
+  };
   const container = await keeper.start('container', () =>
     startContainer({
-      ...{ clusters: [{ name: CLUSTER, endpoint: new URL(admin.server).host, ca: admin.ca }] },
+      ...{
+        clusters: [
+          { name: CLUSTER, endpoint: new URL(clusters.main.server).host, ca: clusters.main.ca },
+        ],
+      },
       ...{ authenticate: accountOf, before },
     }),
   );
@@ -112,7 +115,11 @@ export async function startCloud(): Promise<Cloud> {
     scheduler: services.scheduler.url,
   };
   return {
-    ...{ services, stub, iam, ca, host, clock, admin, asOwner, policyAt, ownerToken },
+    ...{ services, stub, iam, ca, host, clock, clusters, asOwner, policyAt, ownerToken },
+    kubeconfigs: {
+      reader: kubeconfig({ ...clusters.other, token: other.reconcile }),
+      writer: kubeconfig({ ...clusters.other, token: other.sync }),
+    },
     containerUrl: container.url,
     variables: {
       project_id: PROJECT,
@@ -155,17 +162,47 @@ const CONNECT: Asked = {
   },
 };
 
+type Tokens = Readonly<Record<'admin' | 'reconcile' | 'sync', string>>;
+
+const randomTokens = (): Tokens => ({
+  admin: randomBytes(24).toString('base64url'),
+  reconcile: randomBytes(24).toString('base64url'),
+  sync: randomBytes(24).toString('base64url'),
+});
+
+type Surrounding = Readonly<{
+  keeper: Keeper;
+  clock: ShiftedClock;
+  iam: Iam;
+  accountOf: (token: string) => string | undefined;
+}>;
+
+async function startCluster(
+  name: 'main' | 'other',
+  tokens: Tokens,
+  { keeper, clock, iam, accountOf }: Surrounding,
+): Promise<ApiAccess> {
+  const users = new Map(Object.entries(tokens).map(([user, token]) => [token, user]));
+  const { server, ca } = await keeper.start(`cluster-${name}`, (kept) =>
+    startKubernetes({
+      ...{ ...kept, clock },
+      // Google's tokens are good for GKE alone.
+      authenticate: (token) =>
+        users.get(token) ?? (name === 'main' ? functionOf(accountOf(token)) : undefined),
+      authorize: isGrantedInCluster,
+      before: async ({ headers }) => {
+        const account = accountOf(headers.authorization?.replace('Bearer ', '') ?? '');
+        if (account && !(await iam.allows(account, CONNECT))) throw notConnected();
+      },
+    }),
+  );
+  return { server, ca, token: tokens.admin };
+}
+
 /** GKE lets in by IAM first, and by RBAC then. */
-async function mayConnect(
-  { headers }: IncomingMessage,
-  admin: string,
-  { iam, accountOf }: Readonly<{ iam: Iam; accountOf: (token: string) => string | undefined }>,
-): Promise<void> {
-  const token = headers.authorization?.replace('Bearer ', '') ?? '';
-  if (token === admin || (await iam.allows(accountOf(token) ?? '', CONNECT))) return;
-  throw new KubernetesFault(
+const notConnected = () =>
+  new KubernetesFault(
     403,
     'Forbidden',
     `Required "${CONNECT.permission}" permission(s) for "${CLUSTER}".`,
   );
-}

@@ -89,13 +89,22 @@ module "certherd" {
   handshake_allow     = ["127.0.0.0/8"]
   wildcards           = ["b.test"]
 
-  clusters = [{
-    name = "main"
-    gke  = "projects/${var.project_id}/locations/europe-west1/clusters/main"
-    allow = [
-      { namespaces = ["web"], names = ["a.test", "b.test"], wildcards = true },
-    ]
-  }]
+  clusters = [
+    {
+      name = "main"
+      gke  = "projects/${var.project_id}/locations/europe-west1/clusters/main"
+      allow = [
+        { namespaces = ["web"], names = ["a.test", "b.test"], wildcards = true },
+      ]
+    },
+    {
+      name               = "other"
+      kubeconfig_secrets = { reader = "other-reader", writer = "other-writer" }
+      allow = [
+        { namespaces = ["web"], names = ["a.test"] },
+      ]
+    },
+  ]
 
   zones                 = [for zone in google_dns_managed_zone.main : { project = zone.project, name = zone.name }]
   access                = { admins = ["user:ops@a.test"] }
