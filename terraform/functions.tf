@@ -9,7 +9,8 @@ locals {
     # Ten thousand Ingresses and certificates in 256 MiB; Node's own idea of a heap is made for larger machines.
     reconcile = { memory = "512Mi", cpu = "1", timeout = 300, instances = 3, concurrency = 1, environment = { NODE_OPTIONS = "--max-semi-space-size=16 --max-old-space-size=256" } }
     issue     = { memory = "512Mi", cpu = "1", timeout = 110, instances = 20, concurrency = 1, environment = {} }
-    sync      = { memory = "512Mi", cpu = "1", timeout = 120, instances = 20, concurrency = 1, environment = {} }
+    # A message needs little memory at a time: a small nursery keeps the whole small.
+    sync = { memory = "512Mi", cpu = "1", timeout = 120, instances = 20, concurrency = 1, environment = { NODE_OPTIONS = "--max-semi-space-size=1" } }
   }
 }
 

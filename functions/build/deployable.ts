@@ -18,6 +18,7 @@ export async function buildDeployable(
   if (foreign.length > 0) throw new Error(`${name} must not hold ${foreign.join(', ')}`);
   const files = {
     'bundle.js': bundle.code,
+    'LICENSES.txt': bundle.licenses,
     ...startFiles(name),
     ...(await packageFiles(root, name)),
   };

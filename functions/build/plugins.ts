@@ -46,6 +46,25 @@ const parts: readonly Readonly<{ filter: RegExp; contents: string }>[] = [
     contents: 'module.exports = {};',
   },
   {
+    filter: /\/client-node\/dist\/gen\/index\.js$/,
+    contents: `
+      export { createConfiguration } from './configuration.js';
+      export { ServerConfiguration } from './servers.js';
+    `,
+  },
+  {
+    filter: /\/client-node\/dist\/gen\/http\/isomorphic-fetch\.js$/,
+    contents: 'export class IsomorphicFetchHttpLibrary {}',
+  },
+  {
+    filter: /\/undici\/index\.js$/,
+    contents: `
+      exports.Agent = require('./lib/dispatcher/agent');
+      exports.ProxyAgent = require('./lib/dispatcher/proxy-agent');
+      Object.assign(require('./lib/dispatcher/dispatcher').prototype, require('./lib/api'));
+    `,
+  },
+  {
     filter: /\/zod\/v4\/locales\/index\.js$/,
     contents: `export { default as en } from './en.js';`,
   },
@@ -53,7 +72,8 @@ const parts: readonly Readonly<{ filter: RegExp; contents: string }>[] = [
 
 /**
  * Modules whose whole is loaded for a part give the bundle that part alone, because to parse a megabyte takes 25 ms of every cold start:
- * of google-gax what the generated clients take from it when they speak REST, and of zod the one language it answers in.
+ * of google-gax what the generated clients take from it when they speak REST, of the Kubernetes client what authenticates a call, of
+ * undici what sends one, and of zod the one language it answers in.
  */
 export const withoutUnused: Plugin = {
   name: 'without-unused',

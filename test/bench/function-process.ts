@@ -36,15 +36,19 @@ export type FunctionOptions = Readonly<{
   source: string;
   /** The configuration document as JSON. */
   config: string;
-  /** NODE_OPTIONS of the process. */
-  nodeOptions?: string;
   /** Put before the command, as in `taskset -c 0`. */
   prefix?: readonly string[];
 }>;
 
+/** NODE_OPTIONS that the module gives a function. */
+export function deployedNodeOptions(name: FunctionName): string {
+  const shapes = readFileSync(join(ROOT, 'terraform/functions.tf'), 'utf8');
+  return new RegExp(`^ +${name} += \\{.* NODE_OPTIONS = "([^"]*)"`, 'm').exec(shapes)?.[1] ?? '';
+}
+
 /** Starts a bundle under the functions framework, as the platform does. It listens some time later. */
 export async function startFunction(options: FunctionOptions): Promise<FunctionProcess> {
-  const { name, source, config, nodeOptions = '', prefix = [] } = options;
+  const { name, source, config, prefix = [] } = options;
   const port = await freePort();
   const framework = createRequire(join(ROOT, 'package.json')).resolve(
     '@google-cloud/functions-framework',
@@ -57,7 +61,11 @@ export async function startFunction(options: FunctionOptions): Promise<FunctionP
     `--source=${source}`,
     `--port=${port}`,
   ];
-  const env = { CERTHERD_CONFIG: config, NODE_ENV: 'production', NODE_OPTIONS: nodeOptions };
+  const env = {
+    CERTHERD_CONFIG: config,
+    NODE_ENV: 'production',
+    NODE_OPTIONS: deployedNodeOptions(name),
+  };
   return { url: `http://127.0.0.1:${port}`, running: started({ command, args, env }) };
 }
 

@@ -69,6 +69,7 @@ describe.for(functionNames)('%s, from its zip in an empty folder that is read-on
   test('is the bundle, what starts it, its package.json and the lock of the framework', () => {
     const unpacked = bundles.get(name) ?? '';
     expect(readdirSync(unpacked).sort()).toEqual([
+      'LICENSES.txt',
       'bundle.js',
       'compile-cache',
       'compile-cache.js',

@@ -20,7 +20,9 @@ test.for<[string, FunctionName, readonly string[], readonly string[]]>([
 ])('%s', ([, name, packages, foreign]) => {
   const empty = new Uint8Array();
   const shares = packages.map((found) => ({ name: found, bytes: 1 }));
-  expect(foreignPackages(name, { code: empty, map: empty, packages: shares })).toEqual(foreign);
+  expect(
+    foreignPackages(name, { code: empty, map: empty, licenses: empty, packages: shares }),
+  ).toEqual(foreign);
 });
 
 test('a lock keeps what one dependency needs, where it stands', () => {

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { KubeConfig } from '@kubernetes/client-node/dist/config.js';
 import type { RequestContext } from '@kubernetes/client-node/dist/gen/http/http.js';
-import { type Dispatcher, request } from 'undici';
+import { Agent, type Dispatcher } from 'undici';
 import { CertificateError } from '../../errors.ts';
 import type { ClusterAccess } from './access.ts';
 import { authorization, reasonOf } from './transport.ts';
@@ -46,11 +46,11 @@ export function createClient(options: ClientOptions): ApiClient {
   const send = async (call: ApiCall): Promise<Answer> => {
     opened ??= openSession(access);
     const { headers, dispatcher } = await (await opened)(call);
-    const answer = await request(`${access.server}${call.path}`, {
+    const answer = await dispatcher.request({
+      ...placeOf(access.server, call.path),
       method: call.method,
       headers,
       ...(call.body ? { body: JSON.stringify(call.body.value) } : {}),
-      ...(dispatcher ? { dispatcher } : {}),
       signal: AbortSignal.timeout(timeoutMs),
     });
     const { statusCode: status, headers: received } = answer;
@@ -72,7 +72,7 @@ type Answer = Readonly<{ status: number; retryAfterMs: number | undefined; text:
 
 type Session = (
   call: ApiCall,
-) => Promise<Readonly<{ headers: Record<string, string>; dispatcher: Dispatcher | undefined }>>;
+) => Promise<Readonly<{ headers: Record<string, string>; dispatcher: Dispatcher }>>;
 
 /** The client library knows how to authenticate and to trust; loading it costs a quarter of a second, so only who calls pays. */
 async function openSession(access: ClusterAccess): Promise<Session> {
@@ -81,13 +81,20 @@ async function openSession(access: ClusterAccess): Promise<Session> {
     import('@kubernetes/client-node/dist/gen/http/http.js'),
   ]);
   const config = configured(new KubeConfig(), access);
+  // The library makes none for a server whose certificate is that of a public CA.
+  const plain = new Agent();
   return async (call) => {
     const context: RequestContext = new RequestContext(access.server, call.method);
     await config.applySecurityAuthentication(context);
     context.setHeaderParam('accept', call.accept);
     if (call.body) context.setHeaderParam('content-type', call.body.type);
-    return { headers: context.getHeaders(), dispatcher: context.getDispatcher() };
+    return { headers: context.getHeaders(), dispatcher: context.getDispatcher() ?? plain };
   };
+}
+
+function placeOf(server: string, path: string) {
+  const { origin, pathname, search } = new URL(`${server}${path}`);
+  return { origin, path: `${pathname}${search}` };
 }
 
 const GOOGLE = 'google-access-token';

@@ -1,4 +1,3 @@
-import { fetch, type Response } from 'undici';
 import { CertificateError } from '../../errors.ts';
 import type { ClusterAccess } from './access.ts';
 import { authorization, reasonOf } from './transport.ts';
