@@ -19,7 +19,7 @@ export const certificateSchema = z.object({
   failure: z.object({ code: z.string(), message: z.string(), retryAt: moment }).nullable(),
   delivered: z.object({ version: z.int(), at: moment, failed: z.array(z.string()) }).nullable(),
   targets: z.array(target),
-  askers: z.array(z.unknown()),
+  askers: z.array(z.object({ cluster: z.string() })),
 });
 export type Certificate = z.output<typeof certificateSchema>;
 

@@ -1,5 +1,11 @@
 import { main } from './program.ts';
 
+// Whoever reads only the beginning, as `head` does, has what was wanted; the work goes on to its end, and so does its exit code.
+for (const stream of [process.stdout, process.stderr])
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+
 process.exitCode = await main(process.argv.slice(2), {
   out: (text) => process.stdout.write(`${text}\n`),
   err: (text) => process.stderr.write(`${text}\n`),

@@ -89,7 +89,9 @@ function addCommands(program: Command, start: Start): void {
 function addKeepers(program: Command, start: Start): void {
   program
     .command('doctor')
-    .description('looks at a deployment: each line is ok, or has the command that repairs it')
+    .description(
+      'looks at a deployment: each line is ok, or says what repairs it: a command, or "do:" and a sentence',
+    )
     .option('--config <FILE>', 'the configuration as it should be, to compare')
     .option('--terraform-output <FILE>', 'what "terraform output -json" printed; has the URL too')
     .option(
@@ -98,13 +100,19 @@ function addKeepers(program: Command, start: Start): void {
       'gcloud auth print-access-token',
     )
     .action(async (options: DoctorOptions) => {
-      const { config: wanted, url } = known(options);
+      const { url, ...wanted } = known(options);
+      const { accessTokenCommand, terraformOutput } = options;
       const isGiven = program.getOptionValueSource('url') !== 'default';
       if (url && !isGiven) program.setOptionValue('url', url);
-      const { accessTokenCommand } = options;
+      else if (terraformOutput && !isGiven)
+        throw new CliFault(
+          2,
+          `${terraformOutput} has no output api_url; hand it on, or give --url`,
+        );
       const policy = { url: 'https://orgpolicy.googleapis.com', accessTokenCommand };
-      const at = parseUrl(program.opts<GlobalOptions>().url);
-      await start((session) => doctor({ url: at, wanted, policy }, session));
+      const { url: given, tokenCommand } = program.opts<GlobalOptions>();
+      const at = { url: parseUrl(given), tokenCommand };
+      await start((session) => doctor({ ...at, wanted: wanted.config && wanted, policy }, session));
     });
   program
     .command('backup')

@@ -27,7 +27,7 @@ export async function bearerToken({ url, tokenCommand }: Door): Promise<string> 
   if (isLoopback(url)) return localToken(url);
   throw new CliFault(
     2,
-    `say how to get a token for ${url}: --token-command 'gcloud auth print-identity-token --audiences=AUDIENCE'`,
+    `say how to get a token for ${url}: --token-command 'gcloud auth print-identity-token --impersonate-service-account=ACCOUNT --include-email --audiences=AUDIENCE'`,
   );
 }
 

@@ -58,27 +58,29 @@ async function handled(
   { log, ports: open, settings }: ApiDependencies,
 ): Promise<ApiReply> {
   const ports = await open();
-  const caller = await identified(request.get('authorization'), ports, settings);
+  const caller = await identified(request, ports, settings);
   const { route, id } = routed(ROUTES, request);
   if (route.method === 'POST') checkBody(request);
   return route.handle({ request, caller, id, ports, settings, log });
 }
 
+const BY_TOKEN =
+  "send a Google ID token that is made out to this api: 'Authorization: Bearer TOKEN'";
+const BY_PROXY =
+  'come through Identity-Aware Proxy, whose assertion must be made out to runtime.iapAudience';
+
 /** Whoever calls, with the role that the configuration gives. Nobody is let in by default. */
 async function identified(
-  authorization: string | undefined,
+  request: Request,
   { identify }: ApiPorts,
-  { access }: ApiSettings,
+  { access, config }: ApiSettings,
 ): Promise<Caller> {
-  const identity = await identify(authorization);
+  const authorization = request.get('authorization');
+  const identity = await identify(authorization, request.get('x-goog-iap-jwt-assertion'));
   if (!identity)
-    throw new ApiProblem(
-      'unauthenticated',
-      "send a Google ID token that is made out to this api: 'Authorization: Bearer TOKEN'",
-      {
-        headers: { 'www-authenticate': authorization ? 'Bearer error="invalid_token"' : 'Bearer' },
-      },
-    );
+    throw new ApiProblem('unauthenticated', config.runtime.iapAudience ? BY_PROXY : BY_TOKEN, {
+      headers: { 'www-authenticate': authorization ? 'Bearer error="invalid_token"' : 'Bearer' },
+    });
   const role = roleOf(identity.member, access);
   if (role) return { member: identity.member, role };
   throw new ApiProblem(

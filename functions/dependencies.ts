@@ -7,7 +7,7 @@ import {
 } from '../shared/adapters/function-caller.ts';
 import { createGoogleAuth, type GoogleAuth } from '../shared/adapters/google-auth.ts';
 import { once } from '../shared/adapters/google-client.ts';
-import type { Identity } from '../shared/adapters/identity.ts';
+import type { VerifyIdentity } from '../shared/adapters/identity.ts';
 import { type Config, rulesOf } from '../shared/config.ts';
 import type { Rules } from '../shared/domain/request.ts';
 import { CertificateError } from '../shared/errors.ts';
@@ -50,8 +50,8 @@ export type ApiPorts = Readonly<{
   askReconcile: AskReconcile;
   /** What issue could do; orders go to it by the queue alone. */
   askIssue: AskIssue;
-  /** Who an Authorization header stands for; undefined when it stands for nobody. */
-  identify: (authorization: string | undefined) => Promise<Identity | undefined>;
+  /** Who the Authorization header and the assertion of Identity-Aware Proxy stand for; undefined when it is nobody. */
+  identify: VerifyIdentity;
   time: Time;
 }>;
 export type ApiSettings = Readonly<{ rules: Rules; access: Config['access']; config: Config }>;
@@ -201,7 +201,9 @@ export function apiDependencies(
         askIssue: createFunctionCaller({ name: 'issue', url: config.runtime.issueUrl, auth }),
         identify: createIdentityVerifier({
           audience: config.runtime.audience,
+          iapAudience: config.runtime.iapAudience,
           certificatesUrl: metadata && `${new URL(metadata).origin}/oauth2/v3/certs`,
+          iapKeysUrl: metadata && `${new URL(metadata).origin}/iap/verify/public_key-jwk`,
         }),
         time,
       };
@@ -236,11 +238,12 @@ const jobOf = (config: Config) =>
 
 async function secretsOf(config: Config, auth: GoogleAuth) {
   const { createSecrets } = await import('../shared/adapters/secret-manager/secrets.ts');
-  const { project, installation, runtime, endpoints } = config;
+  const { project, installation, runtime, replicas, endpoints } = config;
   return createSecrets({
     project,
     installation,
     topic: runtime.topic,
+    replicas,
     auth,
     endpoint: endpoints.secretManager,
   });

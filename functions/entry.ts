@@ -1,5 +1,5 @@
 import type { HttpFunction, Request, Response } from '@google-cloud/functions-framework';
-import { CertificateError, messageOf } from '../shared/errors.ts';
+import { CertificateError, messageOf, needsPerson } from '../shared/errors.ts';
 import { withTrace } from '../shared/log.ts';
 import type { Log } from '../shared/ports.ts';
 
@@ -34,7 +34,8 @@ async function answered(request: Request, log: Log, handle: Entry['handle']): Pr
     const code = error instanceof CertificateError ? error.code : 'internal';
     const stack =
       error instanceof CertificateError || !(error instanceof Error) ? undefined : error.stack;
-    log.error(isFinal ? 'given up' : 'failed, will be tried again', {
+    const level = error instanceof CertificateError && !needsPerson(error.code) ? 'warn' : 'error';
+    log[level](isFinal ? 'given up' : 'failed, will be tried again', {
       code,
       reason: messageOf(error),
       stack,

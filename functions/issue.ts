@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { HttpFunction } from '@google-cloud/functions-framework';
 import { z } from 'zod';
-import { CertificateError, isRetryable } from '../shared/errors.ts';
+import { CertificateError, needsPerson } from '../shared/errors.ts';
 import { examineZones } from '../shared/jobs/examine-zones.ts';
 import { type IssueOutcome, issue } from '../shared/jobs/issue.ts';
 import type { IssueDependencies } from './dependencies.ts';
@@ -51,5 +51,5 @@ export function issueFunction({ log, project, ports, settings }: IssueDependenci
 /** An ERROR calls a person, once for each row of failures, and only where waiting does not help. */
 function levelOf(outcome: IssueOutcome): 'info' | 'warn' | 'error' {
   if (outcome.state !== 'failed') return 'info';
-  return outcome.count === 1 && !isRetryable(outcome.code) ? 'error' : 'warn';
+  return outcome.count === 1 && needsPerson(outcome.code) ? 'error' : 'warn';
 }

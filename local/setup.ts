@@ -74,7 +74,7 @@ function runtimeValues({ document, project, accounts, functionsUrl }: Parts): Ra
   return {
     reconcileUrl: `${functionsUrl}/reconcile`,
     issueUrl: `${functionsUrl}/issue`,
-    queues: Object.fromEntries(issuers.map((name) => [name, `certherd-${name}`])),
+    queues: Object.fromEntries(issuers.map((name) => [name, `certherd-queue-${name}`])),
     topic: `projects/${project}/topics/certherd-versions`,
     schedulerJob: JOB,
     audience: AUDIENCE,

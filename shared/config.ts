@@ -123,6 +123,13 @@ const runtime = z.strictObject({
   topic: z.string().regex(/^projects\/[^/]+\/topics\/[^/]+$/, 'give "projects/P/topics/T"'),
   schedulerJob: z.string().min(1),
   audience: z.string().min(1).describe('What an ID token for the API must be made out to.'),
+  iapAudience: z
+    .string()
+    .regex(/^\/projects\/\d+\/./, 'give "/projects/NUMBER/locations/L/services/S"')
+    .optional()
+    .describe(
+      'What an assertion of Identity-Aware Proxy must be made out to, where one stands before the API.',
+    ),
   invoker: z
     .email({ error: 'give the e-mail of a service account' })
     .describe('The account whose tokens open the issue function to its queue.'),
@@ -164,12 +171,37 @@ const document = z
         /^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$/,
         'give at most 20 lower-case letters, digits and "-"',
       )
+      // The secrets of "a" begin with "a-cert-", and so would all of an installation "a-cert" or "a-cert-b"; its queues with "a-queue-".
+      .refine((name) => !/-(cert|account|pending|queue)(-|$)/.test(name), {
+        error: 'give a name without "-cert", "-account", "-pending" or "-queue" as a word',
+      })
       .default('certherd'),
     keepVersions: z
       .int('give a whole number')
       .min(1, 'at least the version that is served has to stay')
       .max(50, 'at most 50')
       .default(2),
+    // A meaning that changes gets the next number, and whoever reads only this one refuses to start.
+    format: z
+      .literal(1, 'this program reads format 1 alone; deploy one that reads yours')
+      .default(1),
+    replicas: z
+      .array(
+        z.strictObject({
+          location: z.string().min(1, 'give a region such as "europe-west1"'),
+          kmsKey: z
+            .string()
+            .regex(
+              /^projects\/[^/]+\/locations\/[^/]+\/keyRings\/[^/]+\/cryptoKeys\/[^/]+$/,
+              'give "projects/P/locations/L/keyRings/R/cryptoKeys/K"',
+            )
+            .optional(),
+        }),
+      )
+      .default([])
+      .describe(
+        'Where new secrets lie, and the Cloud KMS key of each place; none: Google chooses.',
+      ),
     dns: z
       .strictObject({
         settleSeconds: z.number().min(0).max(60, 'at most 60: a worker has 90 seconds').default(20),

@@ -10,6 +10,8 @@ const retryable = {
   'dns-name-blocked': false,
   'store-unavailable': true,
   'identity-unavailable': true,
+  // A grant takes minutes to hold everywhere, and whoever mends it must find the work still there.
+  'not-permitted': true,
   'record-invalid': false,
   'lease-lost': true,
   unfinished: true,
@@ -28,9 +30,12 @@ const retryable = {
 
 export type ErrorCode = keyof typeof retryable;
 
-/** Whether trying again, unchanged, can help after a failure of this recorded code. */
-export const isRetryable = (code: string): boolean =>
+const isRetryable = (code: string): boolean =>
   Object.hasOwn(retryable, code) && retryable[code as ErrorCode];
+
+/** Whether a person has to act before trying again can help after a failure of this recorded code. */
+export const needsPerson = (code: string): boolean =>
+  code === 'not-permitted' || !isRetryable(code);
 
 /**
  * The only error that the program throws on purpose. The message says in lower case what happened to which resource

@@ -11,8 +11,52 @@ resource "google_artifact_registry_repository" "api" {
   depends_on    = [google_project_service.main]
 }
 
-locals {
-  api_image = "${var.location}-docker.pkg.dev/${var.project_id}/${google_artifact_registry_repository.api.repository_id}/api"
+# A Run service is given an image and builds none: the provider's `build_config` starts no build. A function does, so this one is made for
+# its image alone, and nobody may call it. docs/decisions/008-the-api-is-built-by-a-function.md
+resource "google_cloudfunctions2_function" "api_build" {
+  project     = var.project_id
+  location    = var.location
+  name        = "${var.installation}-api-build"
+  description = "Certherd ${var.installation}: builds the image of the api"
+  labels      = local.labels
+
+  build_config {
+    runtime           = "nodejs24"
+    entry_point       = "api"
+    service_account   = "${local.project_path}/serviceAccounts/${google_service_account.build.email}"
+    docker_repository = "${local.project_path}/locations/${var.location}/repositories/${google_artifact_registry_repository.api.repository_id}"
+
+    source {
+      storage_source {
+        bucket = google_storage_bucket.source.name
+        object = google_storage_bucket_object.source["api"].name
+      }
+    }
+
+    # The image must be whole. By default Google puts the operating system beneath a function's image only where the function runs.
+    on_deploy_update_policy {}
+  }
+
+  service_config {
+    service_account_email = google_service_account.function["api"].email
+    available_memory      = "512Mi"
+    available_cpu         = "1"
+    min_instance_count    = 0
+    max_instance_count    = 1
+    # Its revision must become healthy, and for that it starts once.
+    environment_variables = local.environment
+    ingress_settings      = "ALLOW_INTERNAL_ONLY"
+  }
+
+  depends_on = [google_project_iam_member.build, google_project_iam_member.function]
+}
+
+# Read when the function has been built again, and at once when nothing about it changes.
+data "google_cloud_run_v2_service" "api_build" {
+  project    = var.project_id
+  location   = var.location
+  name       = "${var.installation}-api-build"
+  depends_on = [google_cloudfunctions2_function.api_build]
 }
 
 resource "google_cloud_run_v2_service" "api" {
@@ -26,19 +70,12 @@ resource "google_cloud_run_v2_service" "api" {
   deletion_protection = var.deletion_protection
   labels              = local.labels
 
-  build_config {
-    source_location          = "gs://${google_storage_bucket.source.name}/${google_storage_bucket_object.source["api"].name}"
-    function_target          = "api"
-    image_uri                = local.api_image
-    base_image               = "${var.location}-docker.pkg.dev/serverless-runtimes/google-24-full/runtimes/nodejs24"
-    enable_automatic_updates = true
-    service_account          = "${local.project_path}/serviceAccounts/${google_service_account.build.email}"
-  }
-
   template {
     service_account                  = google_service_account.function["api"].email
     timeout                          = "300s"
     max_instance_request_concurrency = 20
+    # A function's image may keep its tag from build to build: only another template makes a revision, and that takes what the tag means by then.
+    annotations = { certherd-source = google_storage_bucket_object.source["api"].name }
 
     scaling {
       min_instance_count = var.min_instances
@@ -46,8 +83,7 @@ resource "google_cloud_run_v2_service" "api" {
     }
 
     containers {
-      image          = local.api_image
-      base_image_uri = "${var.location}-docker.pkg.dev/serverless-runtimes/google-24-full/runtimes/nodejs24"
+      image = data.google_cloud_run_v2_service.api_build.template[0].containers[0].image
 
       resources {
         limits            = { cpu = "1", memory = "512Mi" }
@@ -56,7 +92,8 @@ resource "google_cloud_run_v2_service" "api" {
       }
 
       dynamic "env" {
-        for_each = local.environment
+        # The functions framework in the image reads which function it is to serve.
+        for_each = merge(local.environment, { FUNCTION_TARGET = "api" })
 
         content {
           name  = env.key
@@ -74,8 +111,6 @@ resource "google_cloud_run_v2_service" "api" {
       }
     }
   }
-
-  depends_on = [google_project_iam_member.build, google_project_iam_member.function]
 }
 
 locals {

@@ -13,7 +13,11 @@ locals {
   }
   api_url = "https://${var.installation}-api-${var.project_number}.${var.location}.run.app"
 
+  # A key of one's own is good for its own region alone.
+  replicas = var.kms_key != null ? [{ location = var.location, kmsKey = var.kms_key }] : [for location in var.secret_locations : { location = location }]
+
   config = {
+    format    = 1
     project   = var.project_id
     location  = var.location
     issuers   = { for name, issuer in var.issuers : name => { for key, value in local.issuer_documents[name] : key => value if value != null } }
@@ -29,17 +33,18 @@ locals {
     access        = var.access
     installation  = var.installation
     keepVersions  = var.keep_versions
+    replicas      = local.replicas
     dns           = { settleSeconds = var.settle_seconds }
     handshake     = { allow = var.handshake_allow }
-    runtime = {
+    runtime = merge({
       reconcileUrl = local.function_urls.reconcile
       issueUrl     = local.function_urls.issue
-      queues       = { for name in keys(var.issuers) : name => "${var.installation}-${name}" }
+      queues       = { for name in keys(var.issuers) : name => "${var.installation}-queue-${name}" }
       topic        = "${local.project_path}/topics/${var.installation}-versions"
       schedulerJob = "${var.installation}-reconcile"
       audience     = local.api_url
       invoker      = google_service_account.caller["queue"].email
-    }
+    }, var.iap ? { iapAudience = "/projects/${var.project_number}/locations/${var.location}/services/${var.installation}-api" } : {})
   }
 
   issuer_documents = {

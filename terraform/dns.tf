@@ -14,20 +14,24 @@ locals {
     }
   ]...)
 
+  # Two deployments of one installation's name may share a project of zones or clusters; there a role has the number of its deployment's own.
+  role_endings = { for project in setunion(local.zone_projects, local.gke_projects) : project => project == var.project_id ? "" : "_${var.project_number}" }
+
   dns_role_ids = {
-    for key, it in local.dns_project_roles : key => "projects/${it.project}/roles/${replace(var.installation, "-", "_")}_${it.role}"
+    for key, it in local.dns_project_roles : key => "${replace(var.installation, "-", "_")}_${it.role}${local.role_endings[it.project]}"
   }
+  dns_roles_by_project = { for key, it in local.dns_project_roles : key => "projects/${it.project}/roles/${local.dns_role_ids[key]}" }
 
   challenges_only = "resource.type == \"dns.googleapis.com/ResourceRecordSet\" && resource.name.endsWith(\"/TXT\") && resource.name.extract(\"/rrsets/{owner}/TXT\").startsWith(\"_acme-challenge.\")"
 
-  zones = { for zone in var.zones : "${zone.project}-${zone.name}" => zone }
+  zones = { for zone in var.zones : "${zone.project}/${zone.name}" => zone }
 }
 
 resource "google_project_iam_custom_role" "dns" {
   for_each = local.dns_project_roles
 
   project     = each.value.project
-  role_id     = "${replace(var.installation, "-", "_")}_${each.value.role}"
+  role_id     = local.dns_role_ids[each.key]
   title       = "Certherd ${var.installation}: ${replace(each.value.role, "_", " ")}"
   description = "See docs/permissions.md of Certherd."
   permissions = each.value.permissions
@@ -43,7 +47,7 @@ resource "google_project_iam_member" "zone_lister" {
   ]...)
 
   project    = each.value.project
-  role       = local.dns_role_ids["${each.value.project}-zone_lister"]
+  role       = local.dns_roles_by_project["${each.value.project}-zone_lister"]
   member     = google_service_account.function[each.value.function].member
   depends_on = [google_project_iam_custom_role.dns]
 }
@@ -53,7 +57,7 @@ resource "google_dns_managed_zone_iam_member" "change_maker" {
 
   project      = each.value.project
   managed_zone = each.value.name
-  role         = local.dns_role_ids["${each.value.project}-change_maker"]
+  role         = local.dns_roles_by_project["${each.value.project}-change_maker"]
   member       = google_service_account.function["issue"].member
   depends_on   = [google_project_iam_custom_role.dns]
 }
@@ -63,7 +67,7 @@ resource "google_dns_managed_zone_iam_member" "txt_writer" {
 
   project      = each.value.project
   managed_zone = each.value.name
-  role         = local.dns_role_ids["${each.value.project}-txt_writer"]
+  role         = local.dns_roles_by_project["${each.value.project}-txt_writer"]
   member       = google_service_account.function["issue"].member
 
   condition {

@@ -67,6 +67,8 @@ resource "google_pubsub_subscription" "dead" {
   }
 }
 
+# Google makes an agent when its service is first used, and a grant to what there is not fails: in a new project prepare.sh makes them first,
+# these two, that of the uptime check (monitoring.tf) and that of Identity-Aware Proxy (api.tf).
 locals {
   agents = {
     secret_manager = "serviceAccount:service-${var.project_number}@gcp-sa-secretmanager.iam.gserviceaccount.com"

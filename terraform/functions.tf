@@ -3,14 +3,16 @@ locals {
     CERTHERD_CONFIG = jsonencode(local.config)
     NODE_ENV        = "production"
   }
+  # Terraform counts characters; base64 has four for three bytes.
+  config_bytes = floor(length(base64encode(local.environment.CERTHERD_CONFIG)) * 3 / 4)
 
   # A worker has 90 s, its task 100 s, its function 110 s and its lease 120 s: none may outlive the next.
   shapes = {
     # Ten thousand Ingresses and certificates in 256 MiB; Node's own idea of a heap is made for larger machines.
     reconcile = { memory = "512Mi", cpu = "1", timeout = 300, instances = 3, concurrency = 1, environment = { NODE_OPTIONS = "--max-semi-space-size=16 --max-old-space-size=256" } }
     issue     = { memory = "512Mi", cpu = "1", timeout = 110, instances = 20, concurrency = 1, environment = {} }
-    # A message needs little memory at a time: a small nursery keeps the whole small.
-    sync = { memory = "512Mi", cpu = "1", timeout = 120, instances = 20, concurrency = 1, environment = { NODE_OPTIONS = "--max-semi-space-size=1" } }
+    # A message needs little memory at a time: a small nursery keeps the whole small, and glibc is to give back what is free.
+    sync = { memory = "512Mi", cpu = "1", timeout = 120, instances = 20, concurrency = 1, environment = { NODE_OPTIONS = "--max-semi-space-size=1", MALLOC_TRIM_THRESHOLD_ = "131072" } }
   }
 }
 
@@ -48,8 +50,8 @@ resource "google_cloudfunctions2_function" "main" {
     # Who may call is decided by IAM: Cloud Tasks, Pub/Sub and Scheduler each have an account of their own.
     ingress_settings = "ALLOW_ALL"
 
-    # issue talks to the CA and to name servers of the world alone.
-    direct_vpc_egress = var.vpc_egress == null || each.key == "issue" ? null : "VPC_EGRESS_ALL_TRAFFIC"
+    # issue talks to the CA and to name servers of the world alone. What is public is called directly, so that the network needs no Cloud NAT.
+    direct_vpc_egress = var.vpc_egress == null || each.key == "issue" ? null : "VPC_EGRESS_PRIVATE_RANGES_ONLY"
 
     dynamic "direct_vpc_network_interface" {
       for_each = each.key == "issue" ? [] : var.vpc_egress[*]

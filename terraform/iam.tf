@@ -107,10 +107,34 @@ resource "google_service_account_iam_member" "acts_as_queue" {
   member             = google_service_account.function[each.key].member
 }
 
+locals {
+  # Cloud Functions copies a zip into a bucket of its own before it is built. A region's name may begin another's: europe-west1, europe-west10.
+  build_sources = [
+    for bucket in ["gcf-v2-sources-${var.project_number}-${var.location}", "${var.project_id}-${var.installation}-source"] :
+    "resource.name == \"projects/_/buckets/${bucket}\" || resource.name.startsWith(\"projects/_/buckets/${bucket}/\")"
+  ]
+
+  # role => condition; null: none.
+  build_roles = {
+    "roles/logging.logWriter"       = null
+    "roles/artifactregistry.writer" = null
+    "roles/storage.objectViewer"    = join(" || ", local.build_sources)
+  }
+}
+
 resource "google_project_iam_member" "build" {
-  for_each = toset(["roles/logging.logWriter", "roles/artifactregistry.writer", "roles/storage.objectViewer"])
+  for_each = local.build_roles
 
   project = var.project_id
   role    = each.key
   member  = google_service_account.build.member
+
+  dynamic "condition" {
+    for_each = each.value[*]
+
+    content {
+      title      = "sources-only"
+      expression = condition.value
+    }
+  }
 }

@@ -73,7 +73,7 @@ locals {
       severity = "ERROR"
       filter   = local.errors
       labels   = { code = "EXTRACT(jsonPayload.code)", function = "EXTRACT(resource.labels.service_name)" }
-      runbook  = "The line says what happened to which resource and what to do next: `gcloud logging read` with the filter of this alert. `cluster-forbidden`, `secret-refused`: RBAC or somebody else's Secret. `ca-rejected`, `challenge-failed`, `dns-not-delegated`: the zone. `store-unavailable`, `queue-unavailable`: a grant of docs/permissions.md is missing. `config-invalid`: the deployment."
+      runbook  = "The line says what happened to which resource and what to do next: `gcloud logging read` with the filter of this alert. `cluster-forbidden`, `secret-refused`: RBAC or somebody else's Secret. `ca-rejected`, `challenge-failed`, `dns-not-delegated`: the zone. `not-permitted`: a grant of docs/permissions.md is missing. `config-invalid`: the deployment."
     }
   }
 }
@@ -114,6 +114,11 @@ resource "google_monitoring_alert_policy" "line" {
   depends_on = [google_project_service.main]
 }
 
+locals {
+  # PromQL has the first "/" of a metric's type as ":" and every other character that is neither letter nor digit as "_".
+  runs_in_promql = "logging_googleapis_com:${replace("user/${var.installation}/runs", "/[^a-z0-9]/", "_")}"
+}
+
 resource "google_monitoring_alert_policy" "no_run" {
   project               = var.project_id
   display_name          = "Certherd ${var.installation}: no run has come to its end for three hours"
@@ -125,15 +130,14 @@ resource "google_monitoring_alert_policy" "no_run" {
   conditions {
     display_name = "no run has come to its end for three hours"
 
-    condition_absent {
-      filter   = "resource.type = \"cloud_run_revision\" AND metric.type = \"${local.metric_type.runs}\""
-      duration = "10800s"
-
-      aggregations {
-        alignment_period     = "300s"
-        per_series_aligner   = "ALIGN_SUM"
-        cross_series_reducer = "REDUCE_SUM"
-      }
+    # A query and not an absence: what was never there is not absent to Cloud Monitoring, and the counter made just before may not be known
+    # to it for ten minutes. A run comes each hour: the 105 minutes always hold one, and the 75 that follow make the three hours. They are
+    # longer than it takes a new deployment to come to its first.
+    condition_prometheus_query_language {
+      query                     = "(sum(increase(${local.runs_in_promql}{monitored_resource=\"cloud_run_revision\"}[105m])) or vector(0)) < 1"
+      duration                  = "4500s"
+      evaluation_interval       = "300s"
+      disable_metric_validation = true
     }
   }
 
@@ -175,36 +179,39 @@ resource "google_monitoring_alert_policy" "dead_letters" {
   }
 }
 
+# A policy each: one takes six conditions at most, and there may be more issuers.
 resource "google_monitoring_alert_policy" "queue_stands_still" {
+  for_each = google_cloud_tasks_queue.issuer
+
   project               = var.project_id
-  display_name          = "Certherd ${var.installation}: a queue stands still"
+  display_name          = "Certherd ${var.installation}: the queue of ${each.key} stands still"
   combiner              = "OR"
   severity              = "ERROR"
   notification_channels = var.notification_channels
   user_labels           = local.labels
 
   # A task waits at most a day for its moment: what has tasks and made no attempt in 26 hours is paused or may not call issue.
-  dynamic "conditions" {
-    for_each = google_cloud_tasks_queue.issuer
+  conditions {
+    display_name = "queue ${each.value.name} has tasks and makes no attempt"
 
-    content {
-      display_name = "queue ${conditions.value.name} has tasks and makes no attempt"
-
-      condition_prometheus_query_language {
-        query               = "min_over_time(cloudtasks_googleapis_com:queue_depth{monitored_resource=\"cloud_tasks_queue\",queue_id=\"${conditions.value.name}\"}[26h]) > 0 unless sum by (queue_id) (increase(cloudtasks_googleapis_com:queue_task_attempt_count{monitored_resource=\"cloud_tasks_queue\",queue_id=\"${conditions.value.name}\"}[26h])) > 0"
-        duration            = "600s"
-        evaluation_interval = "600s"
-      }
+    condition_prometheus_query_language {
+      query                     = "min_over_time(cloudtasks_googleapis_com:queue_depth{monitored_resource=\"cloud_tasks_queue\",queue_id=\"${each.value.name}\"}[26h]) > 0 unless on (queue_id) sum by (queue_id) (increase(cloudtasks_googleapis_com:queue_task_attempt_count{monitored_resource=\"cloud_tasks_queue\",queue_id=\"${each.value.name}\"}[26h])) > 0"
+      duration                  = "600s"
+      evaluation_interval       = "600s"
+      disable_metric_validation = true
     }
   }
 
   documentation {
-    subject = "Certherd ${var.installation}: a queue stands still"
-    content = "`gcloud tasks queues describe QUEUE --location ${var.location}`: when it is PAUSED, `gcloud tasks queues resume QUEUE`. Otherwise the account ${google_service_account.caller["queue"].email} may not call ${var.installation}-issue, or may not be named by the functions (docs/permissions.md)."
+    subject = "Certherd ${var.installation}: the queue of ${each.key} stands still"
+    content = "`gcloud tasks queues describe ${each.value.name} --location ${var.location}`: when it is PAUSED, `gcloud tasks queues resume ${each.value.name} --location ${var.location}`. Otherwise the account ${google_service_account.caller["queue"].email} may not call ${var.installation}-issue, or may not be named by the functions (docs/permissions.md)."
   }
 }
 
+# Not before Identity-Aware Proxy, which takes no token of the checker's.
 resource "google_monitoring_uptime_check_config" "api" {
+  count = var.iap ? 0 : 1
+
   project          = var.project_id
   display_name     = "Certherd ${var.installation}: api"
   timeout          = "10s"
@@ -236,6 +243,8 @@ resource "google_monitoring_uptime_check_config" "api" {
 
 # The checker's own account; it may see no more than /health, for it has no role in the api.
 resource "google_cloud_run_v2_service_iam_member" "uptime" {
+  count = var.iap ? 0 : 1
+
   project  = var.project_id
   location = var.location
   name     = google_cloud_run_v2_service.api.name
@@ -244,6 +253,8 @@ resource "google_cloud_run_v2_service_iam_member" "uptime" {
 }
 
 resource "google_monitoring_alert_policy" "api_down" {
+  count = var.iap ? 0 : 1
+
   project               = var.project_id
   display_name          = "Certherd ${var.installation}: the api does not answer"
   combiner              = "OR"
@@ -255,7 +266,7 @@ resource "google_monitoring_alert_policy" "api_down" {
     display_name = "the api does not answer"
 
     condition_threshold {
-      filter          = "resource.type = \"uptime_url\" AND metric.type = \"monitoring.googleapis.com/uptime_check/check_passed\" AND metric.labels.check_id = \"${google_monitoring_uptime_check_config.api.uptime_check_id}\""
+      filter          = "resource.type = \"uptime_url\" AND metric.type = \"monitoring.googleapis.com/uptime_check/check_passed\" AND metric.labels.check_id = \"${google_monitoring_uptime_check_config.api[0].uptime_check_id}\""
       comparison      = "COMPARISON_GT"
       threshold_value = 1
       duration        = "900s"

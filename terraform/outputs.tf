@@ -31,4 +31,9 @@ output "schedule" {
 output "config" {
   description = "The configuration document as the functions have it."
   value       = local.config
+
+  precondition {
+    condition     = local.config_bytes <= 32768
+    error_message = "The configuration is ${local.config_bytes} bytes and a function's environment takes 32768: ask for fewer certificates here (an Ingress asks for its own), shorten `allow`, or give some of the clusters to an installation of their own."
+  }
 }

@@ -18,7 +18,33 @@ resource "google_secret_manager_secret" "kubeconfig" {
   labels    = local.labels
 
   replication {
-    auto {}
+    dynamic "auto" {
+      for_each = length(local.replicas) == 0 ? [true] : []
+
+      content {}
+    }
+
+    dynamic "user_managed" {
+      for_each = length(local.replicas) == 0 ? [] : [true]
+
+      content {
+        dynamic "replicas" {
+          for_each = local.replicas
+
+          content {
+            location = replicas.value.location
+
+            dynamic "customer_managed_encryption" {
+              for_each = try([replicas.value.kmsKey], [])
+
+              content {
+                kms_key_name = customer_managed_encryption.value
+              }
+            }
+          }
+        }
+      }
+    }
   }
 
   depends_on = [google_project_service.main]

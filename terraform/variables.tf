@@ -1,14 +1,17 @@
 locals {
   # What the functions would refuse when they start is refused here. A DNS name may be in any spelling, so only what no name has is kept out.
-  dns_label     = "[^\\s.*_/:,]+"
-  dns_suffix    = "${local.dns_label}(\\.${local.dns_label})*"
-  dns_name      = "${local.dns_label}(\\.${local.dns_label})+"
+  dns_label = "[^\\s.*_/:,]+"
+  # A last label of digits alone makes it an IPv4 address.
+  dns_last      = "[^\\s.*_/:,]*[^0-9\\s.*_/:,][^\\s.*_/:,]*"
+  dns_suffix    = "(${local.dns_label}\\.)*${local.dns_last}"
+  dns_name      = "(${local.dns_label}\\.)+${local.dns_last}"
   kubernetes_id = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 }
 
 variable "project_id" {
   type        = string
   description = "The Google Cloud project that Certherd runs in and that keeps the certificates."
+  nullable    = false
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.project_id))
@@ -19,6 +22,7 @@ variable "project_id" {
 variable "project_number" {
   type        = string
   description = "The number of that project (`gcloud projects describe ID --format='value(projectNumber)'`). Conditions on secrets and the e-mails of Google's service agents are made of it."
+  nullable    = false
 
   validation {
     condition     = can(regex("^[0-9]+$", var.project_number))
@@ -30,6 +34,7 @@ variable "location" {
   type        = string
   description = "The region of functions, queues, the Scheduler job and the source bucket."
   default     = "europe-west1"
+  nullable    = false
 
   validation {
     condition     = can(regex("^[a-z]+-[a-z]+[0-9]+$", var.location))
@@ -41,15 +46,16 @@ variable "installation" {
   type        = string
   description = "Prefix of everything that is made: secrets, service accounts, queues, functions, labels. Two installations in one project never touch each other's things."
   default     = "certherd"
+  nullable    = false
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{0,18}[a-z0-9]$", var.installation))
     error_message = "Give 2 to 20 lower-case letters, digits and \"-\", beginning with a letter and not ending with \"-\"."
   }
   validation {
-    # The secrets of "a" begin with "a-cert-", and so would all of an installation "a-cert" or "a-cert-b".
-    condition     = !can(regex("-(cert|account|pending)(-|$)", var.installation))
-    error_message = "Give a name without \"-cert\", \"-account\" or \"-pending\" as a word: its secrets would lie inside another installation's."
+    # The secrets of "a" begin with "a-cert-", and so would all of an installation "a-cert" or "a-cert-b"; its queues with "a-queue-".
+    condition     = !can(regex("-(cert|account|pending|queue)(-|$)", var.installation))
+    error_message = "Give a name without \"-cert\", \"-account\", \"-pending\" or \"-queue\" as a word: its secrets or queues would lie inside another installation's."
   }
 }
 
@@ -68,7 +74,8 @@ variable "source_directory" {
 
 variable "issuers" {
   type = map(object({
-    directory                 = string
+    # Optional for Terraform alone, here and below: what is missing is told by a sentence.
+    directory                 = optional(string)
     contact                   = optional(string)
     key_type                  = optional(string, "ec-p256")
     ca_certificate            = optional(string)
@@ -76,6 +83,7 @@ variable "issuers" {
     max_concurrent_dispatches = optional(number, 4)
   }))
   description = "The ACME accounts by name: `directory` (https), `contact` (e-mail), `key_type` (\"ec-p256\" or \"rsa-2048\"), `ca_certificate` (PEM root of a private directory's own TLS). `dispatches_per_second` and `max_concurrent_dispatches` limit the issuer's queue; four issues of two writes a second stay below Secret Manager's 600 writes a minute."
+  nullable    = false
 
   validation {
     condition     = length(var.issuers) > 0
@@ -98,8 +106,8 @@ variable "issuers" {
     error_message = "Each issuer's contact must be an e-mail address, without \"mailto:\"."
   }
   validation {
-    condition     = alltrue([for issuer in values(var.issuers) : issuer.ca_certificate == null || can(regex("-----BEGIN CERTIFICATE-----", issuer.ca_certificate))])
-    error_message = "Each issuer's ca_certificate must be the PEM text of a certificate: file(\"root.pem\")."
+    condition     = alltrue([for issuer in values(var.issuers) : issuer.ca_certificate == null || can(regex("(?s)-----BEGIN CERTIFICATE-----\\s.*\\S.*\\s-----END CERTIFICATE-----", issuer.ca_certificate))])
+    error_message = "Each issuer's ca_certificate must be the PEM text of a certificate, from its BEGIN line to its END line: file(\"root.pem\")."
   }
   validation {
     condition     = alltrue([for issuer in values(var.issuers) : issuer.dispatches_per_second > 0 && issuer.dispatches_per_second <= 500])
@@ -124,21 +132,21 @@ variable "default_issuer" {
 
 variable "clusters" {
   type = list(object({
-    # Optional for Terraform alone, so that the sentence below is what one reads.
     name = optional(string)
     gke  = optional(string)
     kubeconfig_secrets = optional(object({
-      reader = string
+      reader = optional(string)
       writer = optional(string)
     }))
     ingress_classes = optional(list(string))
     allow = optional(list(object({
-      namespaces = list(string)
-      names      = list(string)
+      namespaces = optional(list(string), [])
+      names      = optional(list(string), [])
       wildcards  = optional(bool, false)
     })))
   }))
   description = "The clusters. Each is reached by `gke` (\"projects/P/locations/L/clusters/C\") or by `kubeconfig_secrets` (ids of secrets that this module makes and a person fills; `writer` defaults to `reader`). `allow` says which namespaces may have which names, and is required with several clusters."
+  nullable    = false
 
   validation {
     condition     = length(var.clusters) > 0
@@ -163,10 +171,10 @@ variable "clusters" {
   validation {
     condition = alltrue(flatten([
       for cluster in var.clusters : [
-        for id in compact(cluster.kubeconfig_secrets == null ? [] : values(cluster.kubeconfig_secrets)) : can(regex("^[A-Za-z0-9_-]{1,255}$", id))
+        for secrets in cluster.kubeconfig_secrets[*] : can(regex("^[A-Za-z0-9_-]{1,255}$", secrets.reader)) && can(regex("^[A-Za-z0-9_-]{1,255}$", coalesce(secrets.writer, secrets.reader)))
       ]
     ]))
-    error_message = "Each kubeconfig secret must be the id of a secret (letters, digits, \"_\" and \"-\"), not its path."
+    error_message = "Give kubeconfig_secrets a reader, and a writer if it is another: each the id of a secret (letters, digits, \"_\" and \"-\"), not its path."
   }
   validation {
     condition = alltrue(flatten([
@@ -202,11 +210,11 @@ variable "clusters" {
 
 variable "zones" {
   type = list(object({
-    # Optional for Terraform alone, so that the sentences below are what one reads.
     project = optional(string)
     name    = optional(string)
   }))
   description = "The public managed zones that challenges may be written to: the project of each and its name (not its DNS name). Only TXT record sets at `_acme-challenge` names are writable."
+  nullable    = false
 
   validation {
     condition     = length(var.zones) > 0
@@ -234,7 +242,7 @@ variable "delegated" {
 
   validation {
     condition     = alltrue([for name in var.delegated : can(regex("^${local.dns_suffix}$", name))])
-    error_message = "Give DNS suffixes such as \"partner.example\", without \"*.\" and without a final dot."
+    error_message = "Give DNS names such as \"partner.example\", no addresses, without \"*.\" and without a final dot."
   }
 }
 
@@ -252,10 +260,10 @@ variable "wildcards" {
 
 variable "certificates" {
   type = list(object({
-    cluster   = string
-    namespace = string
-    secret    = string
-    names     = list(string)
+    cluster   = optional(string)
+    namespace = optional(string)
+    secret    = optional(string)
+    names     = optional(list(string), [])
     issuer    = optional(string)
   }))
   description = "Certificates that are asked for here instead of by an Ingress, such as a controller's default certificate."
@@ -263,8 +271,8 @@ variable "certificates" {
   nullable    = false
 
   validation {
-    condition     = alltrue([for certificate in var.certificates : contains(var.clusters[*].name, certificate.cluster)])
-    error_message = "A certificate names a cluster that is not configured; give one of ${join(", ", var.clusters[*].name)}."
+    condition     = alltrue([for certificate in var.certificates : contains(var.clusters[*].name, coalesce(certificate.cluster, "-"))])
+    error_message = "A certificate names no cluster, or one that is not configured; give one of ${join(", ", compact(var.clusters[*].name))}."
   }
   validation {
     condition     = alltrue([for certificate in var.certificates : certificate.issuer == null || contains(keys(var.issuers), coalesce(certificate.issuer, "-"))])
@@ -285,7 +293,7 @@ variable "certificates" {
       for certificate in var.certificates :
       can(regex("^${local.kubernetes_id}$", certificate.namespace)) && can(regex("^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$", certificate.secret))
     ])
-    error_message = "A certificate's namespace and secret must be names of a Kubernetes namespace and Secret: lower-case letters, digits and \"-\"."
+    error_message = "A certificate's namespace and secret must be given, as names of a Kubernetes namespace and Secret: lower-case letters, digits and \"-\"."
   }
 }
 
@@ -293,6 +301,7 @@ variable "opt_in_annotation" {
   type        = string
   description = "The annotation by which an Ingress opts in. Another one lets a staging installation live beside production."
   default     = "kubernetes.io/tls-acme"
+  nullable    = false
 
   validation {
     condition     = can(regex("^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$", var.opt_in_annotation))
@@ -320,6 +329,7 @@ variable "keep_versions" {
   type        = number
   description = "Versions of a certificate that are kept for going back."
   default     = 2
+  nullable    = false
 
   validation {
     condition     = var.keep_versions >= 1 && var.keep_versions <= 50 && floor(var.keep_versions) == var.keep_versions
@@ -331,6 +341,7 @@ variable "settle_seconds" {
   type        = number
   description = "How long to wait after every name server answers, for those that cannot be seen (anycast)."
   default     = 20
+  nullable    = false
 
   validation {
     condition     = var.settle_seconds >= 0 && var.settle_seconds <= 60
@@ -363,12 +374,13 @@ variable "schedule" {
 
 variable "time_zone" {
   type        = string
-  description = "The time zone of the schedule (tz database)."
+  description = "The time zone of the schedule, by its name in the tz database. A city that there is not is only known to Cloud Scheduler, which refuses the job when it is applied."
   default     = "Etc/UTC"
+  nullable    = false
 
   validation {
-    condition     = can(regex("^(Etc|Africa|America|Antarctica|Arctic|Asia|Atlantic|Australia|Europe|Indian|Pacific)/[A-Za-z0-9_+/-]+$", var.time_zone))
-    error_message = "Give a name of the tz database, such as \"Etc/UTC\" or \"Europe/Berlin\"."
+    condition     = can(regex("^(UTC|(Etc|Africa|America|Antarctica|Arctic|Asia|Atlantic|Australia|Europe|Indian|Pacific)(/[A-Za-z][A-Za-z0-9_+-]*){1,2})$", var.time_zone))
+    error_message = "Give a name of the tz database, \"UTC\" or area and city, such as \"Europe/Berlin\"."
   }
 }
 
@@ -385,15 +397,21 @@ variable "notification_channels" {
     condition     = alltrue([for channel in var.notification_channels : can(regex("^projects/[^/]+/notificationChannels/[^/]+$", channel))])
     error_message = "Give each channel as \"projects/P/notificationChannels/N\"."
   }
+  validation {
+    condition = alltrue([
+      for channel in var.notification_channels : !can(regex("^projects/[^/]+/notificationChannels/", channel)) || can(regex("^projects/(${var.project_id}|${var.project_number})/", channel))
+    ])
+    error_message = "A channel must be of the project itself, \"projects/${var.project_id}/notificationChannels/N\": its alerts can reach no other's."
+  }
 }
 
 variable "vpc_egress" {
   type = object({
-    network    = string
-    subnetwork = string
+    network    = optional(string)
+    subnetwork = optional(string)
     tags       = optional(list(string), [])
   })
-  description = "Sends what reconcile and sync call through this network (direct VPC egress), for clusters that have private addresses only."
+  description = "Sends what reconcile and sync call through this network (direct VPC egress), for clusters that have private addresses only. What is public is called past it, so Cloud NAT is not needed; for a shared VPC, Google's agent `service-NUMBER@serverless-robot-prod` needs `roles/compute.networkUser` on the subnetwork."
   default     = null
 
   validation {
@@ -404,12 +422,32 @@ variable "vpc_egress" {
 
 variable "kms_key" {
   type        = string
-  description = "A Cloud KMS key (\"projects/P/locations/L/keyRings/R/cryptoKeys/K\") for the source bucket and the topics. Grant Google's service agents its use first."
+  description = "A Cloud KMS key of the same location (\"projects/P/locations/L/keyRings/R/cryptoKeys/K\") for all secrets, the source bucket and the topics; secrets then lie in that location alone. Google's service agents of Secret Manager, Cloud Storage, Pub/Sub and Artifact Registry must be allowed to encrypt and decrypt with it first. The images of reconcile, issue and sync are Google's to keep and have none of it."
   default     = null
 
   validation {
     condition     = var.kms_key == null || can(regex("^projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+$", coalesce(var.kms_key, "-")))
     error_message = "Give \"projects/P/locations/L/keyRings/R/cryptoKeys/K\"."
+  }
+  validation {
+    condition     = var.kms_key == null || strcontains(coalesce(var.kms_key, "-"), "/locations/${var.location}/")
+    error_message = "Give a key in the location of everything else (${var.location}): Cloud Storage and Secret Manager take no other."
+  }
+}
+
+variable "secret_locations" {
+  type        = list(string)
+  description = "The regions in which secrets lie, for an organisation whose location policy forbids \"global\"; none: Google chooses. Secrets that exist stay where they are."
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for location in var.secret_locations : can(regex("^[a-z]+-[a-z]+[0-9]+$", location))])
+    error_message = "Give regions such as \"europe-west1\"."
+  }
+  validation {
+    condition     = var.kms_key == null || length(var.secret_locations) == 0
+    error_message = "Give kms_key or secret_locations: with a key of your own the secrets lie where the key does."
   }
 }
 
@@ -417,12 +455,14 @@ variable "iap" {
   type        = bool
   description = "Puts Identity-Aware Proxy before the api, so that people open its status page in a browser."
   default     = false
+  nullable    = false
 }
 
 variable "min_instances" {
   type        = number
   description = "Instances of the api that are kept warm; 0 costs nothing while nobody asks."
   default     = 0
+  nullable    = false
 
   validation {
     condition     = var.min_instances >= 0 && var.min_instances <= 10 && floor(var.min_instances) == var.min_instances
@@ -434,11 +474,12 @@ variable "activate_apis" {
   type        = bool
   description = "Enables the APIs that are used; false when the project's owners do it."
   default     = true
+  nullable    = false
 }
 
 variable "labels" {
   type        = map(string)
-  description = "Labels of everything that takes some."
+  description = "Labels of everything that takes some, at most 60."
   default     = {}
   nullable    = false
 
@@ -448,10 +489,16 @@ variable "labels" {
     ])
     error_message = "Give labels in lower-case letters, digits, \"_\" and \"-\", at most 63 characters each, keys beginning with a letter."
   }
+  validation {
+    # Google takes 64; the module and Google's own tools add some.
+    condition     = length(var.labels) <= 60
+    error_message = "Give at most 60 labels: a resource takes 64, some of which are not yours."
+  }
 }
 
 variable "deletion_protection" {
   type        = bool
   description = "Keeps Terraform from deleting the api."
   default     = true
+  nullable    = false
 }

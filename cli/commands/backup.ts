@@ -1,4 +1,13 @@
-import { writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  fsyncSync,
+  openSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { z } from 'zod';
 import { documentOf } from '../client.ts';
 import type { ExitCode, Session } from '../command.ts';
@@ -9,32 +18,61 @@ const backupSchema = z.object({
   records: z.array(z.unknown()),
   invalid: z.array(z.object({ id: z.string(), problem: z.string() })),
 });
+type Backup = z.output<typeof backupSchema>;
 
-/** Records and configuration as one document, into a file or on stdout. Exit 1 when a record could not be read, for it is missing there. */
+/**
+ * Records and configuration as one document, into a file or on stdout. Exit 1 when a record could not be read, for it is missing there.
+ * With a file and `--json` the one document that is printed says what the file has.
+ */
 export async function backup(
   { out }: Readonly<{ out: string | undefined }>,
-  { client, screen }: Session,
+  { client, json, screen }: Session,
 ): Promise<ExitCode> {
   const answer = await client.get('/v1/backup');
-  const { records, invalid } = documentOf(answer, backupSchema);
+  const found = documentOf(answer, backupSchema);
   const text = JSON.stringify(answer.document, undefined, 2);
   if (out === undefined) screen.out(text);
   else {
     write(out, `${text}\n`);
-    screen.out(`${records.length} records and the configuration are in ${out}; no key is.`);
+    screen.out(json ? summary(out, found) : sentence(out, found));
   }
-  for (const { id, problem } of invalid)
+  const { invalid } = found;
+  for (const { id, problem } of json ? [] : invalid)
     screen.err(
       painted(`the record of ${id} ${problem}, so it is not in the backup`, 'bad', screen),
     );
   return invalid.length === 0 ? 0 : 1;
 }
 
-// Who asked for what is nobody else's business.
+const sentence = (file: string, { records }: Backup) =>
+  `${records.length} records and the configuration are in ${file}; no key is.`;
+
+const summary = (file: string, { records, invalid }: Backup) =>
+  JSON.stringify({ file, records: records.length, invalid }, undefined, 2);
+
 function write(file: string, text: string): void {
   try {
-    writeFileSync(file, text, { mode: 0o600 });
+    const there = statSync(file, { throwIfNoEntry: false });
+    // A device or a pipe is written to, never put aside.
+    if (there && !there.isFile()) writeFileSync(file, text);
+    else replace(there ? realpathSync(file) : file, text);
   } catch (cause) {
     throw new CliFault(1, `${file} cannot be written: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** The backup that was there stays until the new one is whole. Who asked for what is nobody else's business. */
+function replace(file: string, text: string): void {
+  const beside = `${file}.tmp`;
+  const descriptor = openSync(beside, 'wx', 0o600);
+  try {
+    writeFileSync(descriptor, text);
+    fsyncSync(descriptor);
+    renameSync(beside, file);
+  } catch (error) {
+    rmSync(beside);
+    throw error;
+  } finally {
+    closeSync(descriptor);
   }
 }

@@ -1,20 +1,26 @@
 import { z } from 'zod';
 import type { Config } from '../../shared/config.ts';
 import type { Session } from '../command.ts';
-import { planSchema, statusSchema } from '../documents.ts';
-import { clusterFindings, queueFindings, scheduleFinding, zoneFindings } from './checks.ts';
+import { planSchema, type Status, statusSchema } from '../documents.ts';
+import { apiFinding } from './api.ts';
+import { queueFindings, scheduleFinding, storeFindings, zoneFindings } from './checks.ts';
 import { clockFinding, type Reading } from './clocks.ts';
+import { clusterFindings } from './clusters.ts';
 import { configurationFinding, configurationSchema, runningConfig } from './configuration.ts';
-import { deliveryFinding } from './delivery.ts';
+import { deliveries } from './delivery.ts';
 import { type Door, doorFinding, functionUrls, knock } from './doors.ts';
-import { type Finding, fault, note, ok } from './finding.ts';
+import { type Finding, unseen } from './finding.ts';
+import type { Wanted } from './known.ts';
 import { type PolicyAccess, replicationFinding } from './location-policy.ts';
 import { type Part, part } from './part.ts';
+import { isOnThisMachine, onThisMachine } from './this-machine.ts';
 
 /** Where to look, and what should be there. */
 export type Examination = Readonly<{
   url: string;
-  wanted: Config | undefined;
+  /** What prints a token for the api, where one was given. */
+  tokenCommand: string | undefined;
+  wanted: Wanted | undefined;
   policy: PolicyAccess;
 }>;
 
@@ -33,7 +39,7 @@ const zonesSchema = z.object({
 
 /** Every check, in the order in which one hides another. What the functions may and see only they can say, so the api is asked. */
 export async function examine(
-  { url, wanted, policy }: Examination,
+  { url, tokenCommand, wanted, policy }: Examination,
   session: Session,
 ): Promise<readonly Finding[]> {
   const { client, now } = session;
@@ -42,46 +48,49 @@ export async function examine(
     part(client.get('/v1/configuration'), configurationSchema),
     knock('api', url, now),
   ]);
-  const first = [apiFinding(url, status), configurationFinding(configuration, wanted)];
-  const config = runningConfig(configuration) ?? wanted;
-  if (!config)
-    return [
-      ...first,
-      note(
-        'all else',
-        'not checked: the configuration is known neither from the api nor from a file (--config, --terraform-output)',
-      ),
-    ];
+  const known = wanted?.isWhole ? wanted.config : undefined;
+  const first = [
+    apiFinding({ url, tokenCommand, config: known }, status),
+    configurationFinding(configuration, wanted),
+  ];
+  const config = runningConfig(configuration) ?? known;
+  if (!config) return [...first, unseen('all else', NOTHING_KNOWN)];
+  const findings = [...first, ...(await further({ config, status, door, policy }, session))];
+  return isOnThisMachine(config) ? findings.map(onThisMachine) : findings;
+}
+
+const NOTHING_KNOWN =
+  'where things are is known neither from the api nor from a file; --terraform-output FILE has it';
+
+type Begun = Readonly<{ config: Config; status: Part<Status>; door: Door; policy: PolicyAccess }>;
+
+/** What takes the configuration to be found. */
+async function further(
+  { config, status, door, policy }: Begun,
+  session: Session,
+): Promise<readonly Finding[]> {
+  const { client, now } = session;
   const [plan, zones, ...doors] = await Promise.all([
     part(client.get('/v1/plan'), planSchema),
     part(client.get('/v1/zones'), zonesSchema),
     ...functionUrls(config).map(([name, at]) => knock(name, at, now)),
   ]);
   const zonesAt = now();
-  const delivery = await deliveryFinding(session, config);
+  const { topic, writing } = await deliveries(session, config);
   return [
-    ...first,
-    ...doorFindings(doors, config, { reconcile: plan, issue: zones, sync: delivery }),
+    ...doorFindings(doors, config, { reconcile: plan, issue: zones, sync: topic }),
     scheduleFinding(status, config, now()),
     ...queueFindings(status, config),
-    delivery,
+    ...storeFindings(status, plan),
+    topic,
     ...zoneFindings(zones, plan, config),
-    ...clusterFindings(plan, config),
+    ...clusterFindings(plan, writing, config),
     clockFinding([
       ...[door, ...doors].flatMap(dated),
       ...('value' in zones ? [{ whose: 'issue', theirs: zones.value.now, ours: zonesAt }] : []),
     ]),
     await replicationFinding(config, policy),
   ];
-}
-
-function apiFinding(url: string, status: Part<unknown>): Finding {
-  if ('value' in status) return ok('api', `${url} answers, and knows you`);
-  const isLocal = status.problem.endsWith('is npm start running?');
-  const repair = isLocal
-    ? 'npm start'
-    : `curl -i ${url}/health; then compare access in the configuration, and: gcloud run services list`;
-  return fault('api', status.problem, repair);
 }
 
 type Works = Readonly<{ reconcile: Part<unknown>; issue: Part<unknown>; sync: Finding }>;

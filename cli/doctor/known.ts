@@ -3,8 +3,11 @@ import { parse } from 'yaml';
 import { type Config, parseConfig } from '../../shared/config.ts';
 import { CliFault } from '../fault.ts';
 
-/** What a person knows of the deployment: the configuration as it should be, and where the api is. */
-export type Known = Readonly<{ config: Config | undefined; url: string | undefined }>;
+/** The configuration as it should be. The file of a person is not whole: `runtime` and `endpoints`, which the deployment fills in, mean nothing. */
+export type Wanted = Readonly<{ config: Config; isWhole: boolean }>;
+
+/** What a person knows of the deployment, and where the api is. */
+type Known = (Wanted | Readonly<{ config: undefined }>) & Readonly<{ url: string | undefined }>;
 
 /** The files that `doctor` was given; `terraformOutput` is what `terraform output -json` prints. */
 export type KnownFiles = Readonly<{
@@ -19,12 +22,12 @@ export function known({ config, terraformOutput }: KnownFiles): Known {
       2,
       'give --config or --terraform-output: the output has the configuration in it',
     );
-  if (config) return { config: configOf(read(config), config), url: undefined };
+  if (config) return { ...wantedOf(read(config), config), url: undefined };
   if (!terraformOutput) return { config: undefined, url: undefined };
   const outputs = read(terraformOutput);
   const url = outputOf(outputs, 'api_url');
   return {
-    config: configOf(outputOf(outputs, 'config'), terraformOutput),
+    ...wantedOf(outputOf(outputs, 'config'), terraformOutput),
     url: typeof url === 'string' ? url : undefined,
   };
 }
@@ -48,10 +51,27 @@ function outputOf(outputs: unknown, name: string): unknown {
     .find((value) => value !== undefined);
 }
 
-function configOf(document: unknown, file: string): Config {
+function wantedOf(document: unknown, file: string): Wanted {
   if (document === undefined)
     throw new CliFault(2, `${file} has no output "config"; hand on that of the module`);
-  const parsed = parseConfig(document);
-  if ('config' in parsed) return parsed.config;
+  const isWhole = Object(document).runtime !== undefined;
+  const parsed = parseConfig(isWhole ? document : filledIn(document));
+  if ('config' in parsed) return { config: parsed.config, isWhole };
   throw new CliFault(2, `${file} is no configuration: ${parsed.faults.join('; ')}`);
 }
+
+const filledIn = (document: unknown): unknown =>
+  typeof document === 'object' && !Array.isArray(document)
+    ? { ...document, runtime: anyRuntime(Object(document).issuers) }
+    : document;
+
+// In the form that is asked for, and nothing more.
+const anyRuntime = (issuers: unknown) => ({
+  reconcileUrl: 'https://any.invalid',
+  issueUrl: 'https://any.invalid',
+  queues: Object.fromEntries(Object.keys(Object(issuers)).map((name) => [name, 'any'])),
+  topic: 'projects/any/topics/any',
+  schedulerJob: 'any',
+  audience: 'any',
+  invoker: 'any@any.invalid',
+});

@@ -59,7 +59,7 @@ const describe = ({ project }: Config) =>
 const unreadable = (config: Config, why: string) =>
   note(
     CHECK,
-    `not checked: the location policy cannot be read (${why}); it takes orgpolicy.policy.get. Whoever may can ask:`,
+    `not checked: the location policy cannot be read (${why}); it takes orgpolicy.policy.get`,
     describe(config),
   );
 
@@ -68,6 +68,12 @@ const GLOBAL = ['global', 'is:global'];
 /** What an effective policy means for the secrets. */
 export function judged({ spec }: LocationPolicy, config: Config): Finding {
   const rules = spec?.rules ?? [];
+  if (config.replicas.length > 0)
+    return note(
+      CHECK,
+      `not checked: whether the location policy allows ${config.replicas.map(({ location }) => location).join(' and ')}; see it by`,
+      describe(config),
+    );
   if (rules.some(({ condition }) => condition !== undefined))
     return note(
       CHECK,
@@ -85,6 +91,6 @@ export function judged({ spec }: LocationPolicy, config: Config): Finding {
   return fault(
     CHECK,
     `the location policy of the organisation does not allow "global", so no secret with automatic replication can be made in ${config.project}`,
-    `have "global" allowed for ${config.project}: gcloud org-policies set-policy FILE (constraint gcp.resourceLocations)`,
+    `terraform apply -var 'secret_locations=["${config.location}"]'`,
   );
 }

@@ -24,6 +24,7 @@ const PROBLEMS = {
   'delivery-failed': [502, 'The certificate could not be delivered'],
   'secret-unreadable': [503, 'A Secret cannot be looked at now'],
   'store-unavailable': [503, 'The store is not available'],
+  'not-permitted': [503, 'A grant is missing'],
   'identity-unavailable': [503, 'Tokens cannot be checked now'],
   'queue-unavailable': [503, 'The queue or the schedule is not available'],
   'cluster-unreachable': [503, 'The clusters are not available'],

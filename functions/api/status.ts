@@ -1,5 +1,5 @@
 import type { StoredRecord } from '../../shared/domain/record.ts';
-import { messageOf } from '../../shared/errors.ts';
+import { CertificateError, messageOf } from '../../shared/errors.ts';
 import type { QueueStatus } from '../../shared/ports.ts';
 import type { ApiPorts } from '../dependencies.ts';
 
@@ -45,13 +45,15 @@ async function part<T>(read: () => Promise<T>, limit: AbortSignal): Promise<Part
   try {
     return await Promise.race([read(), ended(limit)]);
   } catch (error) {
-    return { error: messageOf(error) };
+    // What another error says is nobody's outside.
+    return { error: error instanceof CertificateError ? messageOf(error) : 'cannot be read now' };
   }
 }
 
 const ended = (limit: AbortSignal): Promise<never> =>
   new Promise((_, reject) => {
-    const end = () => reject(new Error('gives no answer in time; look again in a minute'));
+    const end = () =>
+      reject(new CertificateError('unfinished', 'gives no answer in time; look again in a minute'));
     if (limit.aborted) end();
     limit.addEventListener('abort', end, { once: true });
   });

@@ -1,4 +1,12 @@
-import { createPrivateKey, createPublicKey, randomBytes, sign, webcrypto } from 'node:crypto';
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  randomBytes,
+  sign,
+  webcrypto,
+} from 'node:crypto';
 import * as x509 from '@peculiar/x509';
 
 const ALGORITHM = {
@@ -33,9 +41,32 @@ export async function newSigningKey(now: Date): Promise<SigningKey> {
 
 /** A JWT signed with RS256 (RFC 7515). */
 export function signedJwt(claims: object, { kid, privateKey }: SigningKey): string {
-  const encoded = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url');
-  const signed = `${encoded({ alg: 'RS256', kid, typ: 'JWT' })}.${encoded(claims)}`;
+  const signed = unsigned({ alg: 'RS256', kid, typ: 'JWT' }, claims);
   return `${signed}.${sign('RSA-SHA256', Buffer.from(signed), privateKey).toString('base64url')}`;
+}
+
+const unsigned = (...parts: readonly object[]) =>
+  parts.map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.');
+
+/** The key of Identity-Aware Proxy. Nobody keeps it: what it signs is good for ten minutes. */
+export type AssertionKey = Readonly<{ kid: string; privateKey: KeyObject }>;
+
+export const newAssertionKey = (): AssertionKey => ({
+  kid: randomBytes(4).toString('base64url'),
+  privateKey: generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey,
+});
+
+/** A JWT signed with ES256 (RFC 7518 section 3.4). */
+export function assertionJwt(claims: object, { kid, privateKey }: AssertionKey): string {
+  const signed = unsigned({ alg: 'ES256', kid, typ: 'JWT' }, claims);
+  const key = { key: privateKey, dsaEncoding: 'ieee-p1363' } as const;
+  return `${signed}.${sign('sha256', Buffer.from(signed), key).toString('base64url')}`;
+}
+
+/** The public key as https://www.gstatic.com/iap/verify/public_key-jwk publishes Google's. */
+export function assertionJwkSet({ kid, privateKey }: AssertionKey) {
+  const jwk = createPublicKey(privateKey).export({ format: 'jwk' });
+  return { keys: [{ ...jwk, kid, alg: 'ES256', use: 'sig' }] };
 }
 
 /** The public key as https://www.googleapis.com/oauth2/v3/certs publishes Google's. */

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { Clock } from '../clock.ts';
 import { listenOnLoopback } from '../google-api.ts';
 import type { Store } from '../state.ts';
-import { jwkSet } from './keys.ts';
+import { assertionJwkSet, jwkSet } from './keys.ts';
 import { createTokens, type MetadataState, type Tokens } from './tokens.ts';
 
 export type Metadata = Readonly<{
@@ -13,6 +13,8 @@ export type Metadata = Readonly<{
   urlFor(email: string): string;
   /** An ID token of an hour, signed with RS256. */
   identityToken(email: string, audience: string): Promise<string>;
+  /** What Identity-Aware Proxy says of one who came through: a JWT of ten minutes, signed with ES256, with `differs` over its claims. */
+  assertion(email: string, audience: string, differs?: object): string;
   accessToken(email: string): string;
   /** The account an access token was given to; undefined when it is unknown or expired. */
   accountOf(accessToken: string): string | undefined;
@@ -20,6 +22,8 @@ export type Metadata = Readonly<{
   certificatesUrl: string;
   /** The same as PEM certificates by key id, like https://www.googleapis.com/oauth2/v1/certs. */
   pemCertificatesUrl: string;
+  /** The keys of assertions as a JWK set, like https://www.gstatic.com/iap/verify/public_key-jwk. */
+  assertionKeysUrl: string;
   close(): Promise<void>;
 }>;
 
@@ -34,7 +38,7 @@ type Service = Readonly<{ tokens: Tokens; clock: Clock; project: string }>;
 type Reply = Readonly<{ status: number; text: string; type?: string }>;
 type Question = Readonly<{ path: string; query: URLSearchParams }>;
 
-/** The GCE metadata server (https://cloud.google.com/compute/docs/metadata/overview) and Google's page of signing keys. */
+/** The GCE metadata server (https://cloud.google.com/compute/docs/metadata/overview) and Google's pages of signing keys. */
 export async function startMetadata(options: MetadataOptions): Promise<Metadata> {
   const { store, clock, project, port = 0 } = options;
   const tokens = await createTokens(store, clock);
@@ -45,10 +49,12 @@ export async function startMetadata(options: MetadataOptions): Promise<Metadata>
     url,
     urlFor: (email) => `${url}/accounts/${encodeURIComponent(email)}`,
     identityToken: async (email, audience) => tokens.identityToken(email, audience),
+    assertion: tokens.assertion,
     accessToken: (email) => tokens.accessToken(email).token,
     accountOf: tokens.accountOf,
     certificatesUrl: `${url}/oauth2/v3/certs`,
     pemCertificatesUrl: `${url}/oauth2/v1/certs`,
+    assertionKeysUrl: `${url}/iap/verify/public_key-jwk`,
     close,
   };
 }
@@ -74,7 +80,8 @@ function answer(service: Service, request: IncomingMessage, response: ServerResp
   response.end(reply.text);
 }
 
-function publishedKeys(path: string, { key }: Tokens): object | undefined {
+function publishedKeys(path: string, { key, assertionKey }: Tokens): object | undefined {
+  if (path === '/iap/verify/public_key-jwk') return assertionJwkSet(assertionKey);
   if (path === '/oauth2/v3/certs') return jwkSet(key);
   if (path === '/oauth2/v1/certs') return { [key.kid]: key.certificate };
   return undefined;

@@ -1,7 +1,14 @@
 import { hash, randomBytes } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { Store } from '../state.ts';
-import { newSigningKey, type SigningKey, signedJwt } from './keys.ts';
+import {
+  type AssertionKey,
+  assertionJwt,
+  newAssertionKey,
+  newSigningKey,
+  type SigningKey,
+  signedJwt,
+} from './keys.ts';
 
 const LIFETIME_MS = 3_600_000;
 // A token is handed out again until five minutes before its end, as the real server does.
@@ -12,7 +19,10 @@ export type MetadataState = Readonly<{ key: SigningKey; tokens: readonly AccessT
 
 export type Tokens = Readonly<{
   key: SigningKey;
+  assertionKey: AssertionKey;
   identityToken(email: string, audience: string, extra?: object): string;
+  /** What Identity-Aware Proxy says of one who came through, with `differs` over its claims. */
+  assertion(email: string, audience: string, differs?: object): string;
   accessToken(email: string): AccessToken;
   accountOf(token: string): string | undefined;
 }>;
@@ -21,12 +31,16 @@ export type Tokens = Readonly<{
 export async function createTokens(store: Store<MetadataState>, clock: Clock): Promise<Tokens> {
   const saved = store.load();
   const key = saved?.key ?? (await newSigningKey(clock.now()));
+  const assertionKey = newAssertionKey();
   let tokens = saved?.tokens ?? [];
   if (!saved) store.save({ key, tokens });
   const leftMs = ({ expires }: { expires: string }) => Date.parse(expires) - clock.now().getTime();
   const identities = new Map<string, Readonly<{ token: string; expires: string }>>();
   return {
     key,
+    assertionKey,
+    assertion: (email, audience, differs = {}) =>
+      assertionJwt({ ...assertedClaims(email, audience, clock.now()), ...differs }, assertionKey),
     identityToken(email, audience, extra = {}) {
       const whose = JSON.stringify([email, audience, extra]);
       const held = identities.get(whose);
@@ -61,6 +75,19 @@ function identityClaims(email: string, audience: string, now: Date) {
     iat,
     iss: 'https://accounts.google.com',
     sub: id,
+  };
+}
+
+// https://cloud.google.com/iap/docs/signed-headers-howto
+function assertedClaims(email: string, audience: string, now: Date) {
+  const iat = Math.floor(now.getTime() / 1000);
+  return {
+    aud: audience,
+    email,
+    exp: iat + 600,
+    iat,
+    iss: 'https://cloud.google.com/iap',
+    sub: `accounts.google.com:${accountId(email)}`,
   };
 }
 

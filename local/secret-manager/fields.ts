@@ -4,11 +4,15 @@ import { parsed } from '../wire/parsed.ts';
 import type { Replication, Secret } from './state.ts';
 
 const texts = z.record(z.string(), z.string());
+const replica = z.strictObject({
+  location: z.string().min(1),
+  customerManagedEncryption: z.strictObject({ kmsKeyName: z.string().min(1) }).optional(),
+});
 const replication = z.union([
   z.strictObject({ automatic: z.strictObject({}) }),
   z.strictObject({
     userManaged: z.strictObject({
-      replicas: z.array(z.strictObject({ location: z.string().min(1) })).min(1),
+      replicas: z.array(replica).min(1),
     }),
   }),
 ]);

@@ -15,9 +15,26 @@ export type Secret = Readonly<{
   etag: string;
 }>;
 
+type Replica = Readonly<{
+  location: string;
+  customerManagedEncryption?: Readonly<{ kmsKeyName: string }> | undefined;
+}>;
+
 export type Replication = Readonly<
   | { automatic: Readonly<Record<string, never>> }
-  | { userManaged: Readonly<{ replicas: readonly Readonly<{ location: string }>[] }> }
+  | { userManaged: Readonly<{ replicas: readonly Replica[] }> }
+>;
+
+export type ReplicationStatus = Readonly<
+  | { automatic: Readonly<Record<string, never>> }
+  | {
+      userManaged: Readonly<{
+        replicas: readonly Readonly<{
+          location: string;
+          customerManagedEncryption?: Readonly<{ kmsKeyVersionName: string }>;
+        }>[];
+      }>;
+    }
 >;
 
 /** A version as the API shows it. */
@@ -26,7 +43,7 @@ export type SecretVersion = Readonly<{
   createTime: string;
   destroyTime?: string;
   state: 'ENABLED' | 'DISABLED' | 'DESTROYED';
-  replicationStatus: Replication;
+  replicationStatus: ReplicationStatus;
   etag: string;
   clientSpecifiedPayloadChecksum?: true;
 }>;

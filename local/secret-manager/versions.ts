@@ -7,6 +7,8 @@ import { filterTest, pageOf } from './list.ts';
 import {
   checkEtag,
   nextEtag,
+  type Replication,
+  type ReplicationStatus,
   type SecretVersion,
   type StoredSecret,
   type StoredVersion,
@@ -24,6 +26,20 @@ const addRequest = z.strictObject({
 });
 const stateRequest = z.strictObject({ name: z.string().optional(), etag: z.string().optional() });
 
+/** Where a payload lies, and the version of the key that it was encrypted with. */
+function replicationStatus(replication: Replication): ReplicationStatus {
+  if ('automatic' in replication) return replication;
+  const replicas = replication.userManaged.replicas.map(
+    ({ location, customerManagedEncryption: key }) => ({
+      location,
+      ...(key && {
+        customerManagedEncryption: { kmsKeyVersionName: `${key.kmsKeyName}/cryptoKeyVersions/1` },
+      }),
+    }),
+  );
+  return { userManaged: { replicas } };
+}
+
 /** projects.secrets.addVersion. The secret's own etag stays as it is. */
 export function addVersion({ state, clock, events, save }: Desk, call: Call): SecretVersion {
   const stored = secretOf(state, call);
@@ -34,7 +50,7 @@ export function addVersion({ state, clock, events, save }: Desk, call: Call): Se
     name: `${secret.name}/versions/${versions.length + 1}`,
     createTime: clock.now().toISOString(),
     state: 'ENABLED',
-    replicationStatus: secret.replication,
+    replicationStatus: replicationStatus(secret.replication),
     etag: nextEtag(state),
     ...(payload.dataCrc32c === undefined ? {} : { clientSpecifiedPayloadChecksum: true }),
   };

@@ -142,7 +142,7 @@ export async function triedChange(
 export const blocked = (owner: string, title: string, problem: string) =>
   new CertificateError('dns-name-blocked', `cannot write TXT ${owner} in ${title}: ${problem}`);
 
-/** Waits for a call that is under way; its failure becomes `dns-unavailable` with the title. */
+/** Waits for a call that is under way; its failure becomes `dns-unavailable` or `not-permitted` with the title. */
 export type Call = <T>(title: string, running: Promise<T>) => Promise<T>;
 
 /** Gives every call the same deadline; `grantee` as `toAccount` says. */
@@ -157,7 +157,7 @@ export const createCall =
       return await Promise.race([running, deadline]);
     } catch (cause) {
       throw new CertificateError(
-        'dns-unavailable',
+        isRefused(cause) ? 'not-permitted' : 'dns-unavailable',
         `cannot reach ${title} in Cloud DNS: ${wordsOf(cause, `${title}${grantee()}`)}`,
         { cause },
       );
@@ -171,13 +171,15 @@ function apiStatus(error: unknown): unknown {
   return cause instanceof Error && 'code' in cause ? cause.code : undefined;
 }
 
+const isRefused = (error: unknown) => apiStatus(error) === 403;
+
 // 409: the name is there already; 412: it is not what was read; 404: it is gone.
 const isConflict = (error: unknown) => [404, 409, 412].includes(Number(apiStatus(error)));
 
 function wordsOf(error: unknown, where: string): string {
   const { errors } = error as { errors?: readonly { message?: string }[] };
   const words = errors?.map(({ message }) => message).join('; ') || messageOf(error);
-  return apiStatus(error) === 403
+  return isRefused(error)
     ? `permission denied (${words}); grant ${permissions(where)} on ${where}`
     : words;
 }

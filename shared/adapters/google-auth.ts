@@ -3,7 +3,11 @@ import { CertificateError, messageOf } from '../errors.ts';
 import { noteAccount } from './account.ts';
 import { once } from './google-client.ts';
 
-const SCOPE = 'https://www.googleapis.com/auth/cloud-platform';
+// A GKE cluster knows the bearer of a token by the e-mail only with the second scope, else by a number that RBAC does not name.
+const SCOPES = [
+  'https://www.googleapis.com/auth/cloud-platform',
+  'https://www.googleapis.com/auth/userinfo.email',
+];
 const DEFAULT_ACCOUNT = '/computeMetadata/v1/instance/service-accounts/default';
 const LIMIT_MS = 5_000;
 const FRESH_MS = 300_000;
@@ -106,7 +110,7 @@ function expiry(jwt: string): number {
 }
 
 function discoveredTokens(): Tokens {
-  const discovery = new Discovery({ scopes: SCOPE });
+  const discovery = new Discovery({ scopes: SCOPES });
   const clients = new Map<string, ReturnType<Discovery['getIdTokenClient']>>();
   return {
     account: async () => {

@@ -84,16 +84,20 @@ export const isUnanswered = (error: unknown): boolean => UNANSWERED.includes(sta
 /** What was tried: `doing` is what follows "cannot", `grant` what to grant when it is not permitted. */
 export type Attempt = Readonly<{ code: ErrorCode; doing: string; grant: string }>;
 
-/** A failed call as the program knows it. An absent resource is `not-found`, all else is the attempt's own code. */
+/** A failed call as the program knows it: `not-found`, `not-permitted`, and else the attempt's own code. */
 export function translated(error: unknown, resource: string, attempt: Attempt): CertificateError {
   if (error instanceof CertificateError) return error;
   const status = statusOf(error);
-  const code = status === STATUS.NOT_FOUND ? 'not-found' : attempt.code;
   return new CertificateError(
-    code,
+    codeOf(status, attempt),
     `cannot ${attempt.doing} ${resource}: ${problemOf(error, status, attempt)}`,
     { cause: withoutRequest(error, status) },
   );
+}
+
+function codeOf(status: number | undefined, { code }: Attempt): ErrorCode {
+  if (status === STATUS.NOT_FOUND) return 'not-found';
+  return status === STATUS.PERMISSION_DENIED ? 'not-permitted' : code;
 }
 
 function problemOf(error: unknown, status: number | undefined, { grant }: Attempt): string {

@@ -67,6 +67,8 @@ async function answerOf<T extends object>(
       const failure = failureOf(error);
       if (!isPassing(failure) || Date.now() + waitMs >= until) throw failure;
       await sleep(waitMs);
+      // A pause may end late, and a timeout of 0 would be none.
+      if (Date.now() >= until) throw failure;
     }
   }
 }

@@ -3,39 +3,91 @@ import { OAuth2Client, type TokenPayload } from 'google-auth-library';
 import { CertificateError, messageOf } from '../errors.ts';
 
 const GOOGLE_KEYS = 'https://www.googleapis.com/oauth2/v3/certs';
-const ISSUERS = ['https://accounts.google.com', 'accounts.google.com'];
+const IAP_KEYS = 'https://www.gstatic.com/iap/verify/public_key-jwk';
+const DAY_S = 86_400;
+// Ten minutes, and half a minute that each of the two clocks may be wrong.
+const ASSERTION_S = 660;
 const LIMIT_MS = 10_000;
 
 /** A caller, with the member that roles are given to: `user:EMAIL` or `serviceAccount:EMAIL`. */
 export type Identity = Readonly<{ member: string; email: string }>;
 
-/** Takes the whole Authorization header. undefined: the caller is nobody. Throws when Google's keys cannot be read. */
-export type VerifyIdentity = (authorization: string | undefined) => Promise<Identity | undefined>;
+/**
+ * Takes the whole Authorization header, and what Identity-Aware Proxy says in X-Goog-IAP-JWT-Assertion. undefined: the caller is nobody.
+ * Throws when Google's keys cannot be read.
+ */
+export type VerifyIdentity = (
+  authorization: string | undefined,
+  assertion?: string | undefined,
+) => Promise<Identity | undefined>;
 
 export type IdentityOptions = Readonly<{
   /** What a token must be made out to. */
   audience: string | readonly string[];
   /** A JWK set (RFC 7517); default Google's. */
   certificatesUrl?: string | undefined;
+  /** What an assertion of Identity-Aware Proxy must be made out to. Without it there is no such proxy, and whoever sends an assertion made it up. */
+  iapAudience?: string | undefined;
+  /** The JWK set of Identity-Aware Proxy; default Google's. */
+  iapKeysUrl?: string | undefined;
 }>;
 
-/** Verifies Google ID tokens (https://cloud.google.com/run/docs/securing/service-identity#identity_tokens). No token leaves this function, in no error either. */
+/**
+ * Verifies Google ID tokens (https://cloud.google.com/run/docs/securing/service-identity#identity_tokens) and assertions
+ * (https://cloud.google.com/iap/docs/signed-headers-howto). Who brings an assertion is whom it names, or nobody, whatever else is sent.
+ * No token leaves this function, in no error either.
+ */
 export function createIdentityVerifier(options: IdentityOptions): VerifyIdentity {
-  const keys = cachedKeys(options.certificatesUrl ?? GOOGLE_KEYS);
-  const audience = [options.audience].flat();
-  return async (authorization) => {
+  const tokenClaims = createClaimsReader({
+    algorithm: 'RS256',
+    keysUrl: options.certificatesUrl ?? GOOGLE_KEYS,
+    audience: [options.audience].flat(),
+    issuers: ['https://accounts.google.com', 'accounts.google.com'],
+    longestSeconds: DAY_S,
+  });
+  const assertionClaims =
+    options.iapAudience &&
+    createClaimsReader({
+      algorithm: 'ES256',
+      keysUrl: options.iapKeysUrl ?? IAP_KEYS,
+      audience: [options.iapAudience],
+      issuers: ['https://cloud.google.com/iap'],
+      longestSeconds: ASSERTION_S,
+    });
+  return async (authorization, assertion) => {
+    if (assertionClaims && assertion !== undefined)
+      return identityOf(assertedEmail(await assertionClaims(assertion)));
     const token = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
-    if (!token || !isSignedByKey(token)) return undefined;
-    return identityOf(await verifiedClaims(token, await keys(), audience));
+    return token ? identityOf(verifiedEmail(await tokenClaims(token))) : undefined;
   };
 }
 
+type Claims = Readonly<{
+  algorithm: 'RS256' | 'ES256';
+  keysUrl: string;
+  audience: string[];
+  issuers: string[];
+  /** A token that is good for longer is none. */
+  longestSeconds: number;
+}>;
+
+/** The claims of a token that holds to all of this; undefined for any other. */
+function createClaimsReader(
+  expected: Claims,
+): (token: string) => Promise<TokenPayload | undefined> {
+  const keys = cachedKeys(expected.keysUrl);
+  return async (token) =>
+    isSignedByKey(token, expected.algorithm)
+      ? verifiedClaims(token, await keys(), expected)
+      : undefined;
+}
+
 /** Whether the token names a key and the one algorithm that Google signs with: what else it could name is chosen by its sender. */
-function isSignedByKey(token: string): boolean {
+function isSignedByKey(token: string, algorithm: string): boolean {
   try {
     const [header = ''] = token.split('.');
     const { alg, kid } = JSON.parse(Buffer.from(header, 'base64url').toString('utf8'));
-    return alg === 'RS256' && typeof kid === 'string';
+    return alg === algorithm && typeof kid === 'string';
   } catch {
     return false;
   }
@@ -46,14 +98,15 @@ type Keys = Readonly<Record<string, string>>;
 async function verifiedClaims(
   token: string,
   keys: Keys,
-  audience: string[],
+  { audience, issuers, longestSeconds }: Claims,
 ): Promise<TokenPayload | undefined> {
   try {
     const ticket = await new OAuth2Client().verifySignedJwtWithCertsAsync(
       token,
       keys,
       audience,
-      ISSUERS,
+      issuers,
+      longestSeconds,
     );
     return ticket.getPayload();
   } catch {
@@ -62,9 +115,17 @@ async function verifiedClaims(
   }
 }
 
-function identityOf(claims: TokenPayload | undefined): Identity | undefined {
-  const email = claims?.email;
-  if (!email || claims.email_verified !== true) return undefined;
+const verifiedEmail = (claims: TokenPayload | undefined) =>
+  claims?.email_verified === true ? claims.email : undefined;
+
+/** The proxy vouches for the e-mail and may write before it who signed the person in; anybody but Google is a stranger here. */
+function assertedEmail(claims: TokenPayload | undefined): string | undefined {
+  const email = String(claims?.email ?? '').replace(/^accounts\.google\.com:/, '');
+  return /^[^@\s:]+@[^@\s:]+$/.test(email) ? email : undefined;
+}
+
+function identityOf(email: string | undefined): Identity | undefined {
+  if (!email) return undefined;
   const kind = email.endsWith('.gserviceaccount.com') ? 'serviceAccount' : 'user';
   return { member: `${kind}:${email}`, email };
 }

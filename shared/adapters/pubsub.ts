@@ -44,12 +44,15 @@ async function publish(
     throw unavailable(topic, messageOf(error.cause ?? error), error);
   });
   await response.body?.cancel();
-  if (!response.ok)
-    throw unavailable(topic, refusal(topic, response.status, toAccount(auth.client)));
+  if (response.status === 403)
+    throw new CertificateError(
+      'not-permitted',
+      `cannot publish to ${topic}: permission denied; grant pubsub.topics.publish on ${topic}${toAccount(auth.client)}`,
+    );
+  if (!response.ok) throw unavailable(topic, refusal(response.status));
 }
 
-function refusal(topic: string, status: number, grantee: string): string {
-  if (status === 403) return `permission denied; grant pubsub.topics.publish on ${topic}${grantee}`;
+function refusal(status: number): string {
   if (status === 404) return 'there is no such topic; create it, or correct runtime.topic';
   return `HTTP ${status}`;
 }

@@ -123,8 +123,10 @@ function report(certificate: string, { newest, written }: Done, log: Log): void 
   const { version, serial, notAfter } = newest.issued;
   for (const { target, state, reason } of written) {
     const fields = { certificate, version, serial, notAfter, ...target, state, reason };
-    if (state === 'refused' || state === 'withheld') log.warn('secret refused', fields);
-    else if (state === 'failed') log.error('secret not written', fields);
+    // Only what is refused calls a person: the rest is sent again, and has an alert of its own when that does not help.
+    if (state === 'refused') log.error('secret refused', fields);
+    else if (state === 'withheld') log.warn('secret refused', fields);
+    else if (state === 'failed') log.warn('secret not written', fields);
     else if (state === 'written') log.info('secret written', fields);
   }
 }

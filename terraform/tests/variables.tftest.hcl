@@ -435,6 +435,15 @@ run "an_e_mail_address_for_a_channel" {
   }
 }
 
+run "a_channel_of_another_project" {
+  command         = plan
+  expect_failures = [var.notification_channels]
+
+  variables {
+    notification_channels = ["projects/acme-alerts/notificationChannels/1"]
+  }
+}
+
 run "a_network_without_its_subnetwork" {
   command         = plan
   expect_failures = [var.vpc_egress]
@@ -468,5 +477,42 @@ run "a_label_in_capitals" {
 
   variables {
     labels = { Team = "SRE" }
+  }
+}
+
+run "more_labels_than_a_resource_takes" {
+  command         = plan
+  expect_failures = [var.labels]
+
+  variables {
+    labels = { for n in range(61) : "k${n}" => "v" }
+  }
+}
+
+run "key_of_another_place" {
+  command         = plan
+  expect_failures = [var.kms_key]
+
+  variables {
+    kms_key = "projects/acme-keys/locations/us-east1/keyRings/tls/cryptoKeys/certherd"
+  }
+}
+
+run "secrets_in_no_region" {
+  command         = plan
+  expect_failures = [var.secret_locations]
+
+  variables {
+    secret_locations = ["europe"]
+  }
+}
+
+run "secrets_elsewhere_than_their_key" {
+  command         = plan
+  expect_failures = [var.secret_locations]
+
+  variables {
+    kms_key          = "projects/acme-keys/locations/europe-west1/keyRings/tls/cryptoKeys/certherd"
+    secret_locations = ["europe-west4"]
   }
 }

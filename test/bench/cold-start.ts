@@ -56,7 +56,7 @@ export const memoryRow: Row = {
       ];
       return {
         what: `${one.name}: ${memoryRow.what}`,
-        measured: `${resident} MiB, at its peak ${peak} MiB, medians of ${MEMORY_RUNS}`,
+        measured: `${resident.toFixed(1)} MiB, at its peak ${peak.toFixed(1)} MiB, medians of ${MEMORY_RUNS}`,
         isReached: peak <= MOST_MIB,
         peers: '',
         samples: { figures },

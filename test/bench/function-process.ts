@@ -40,10 +40,26 @@ export type FunctionOptions = Readonly<{
   prefix?: readonly string[];
 }>;
 
-/** NODE_OPTIONS that the module gives a function. */
-export function deployedNodeOptions(name: FunctionName): string {
-  const shapes = readFileSync(join(ROOT, 'terraform/functions.tf'), 'utf8');
-  return new RegExp(`^ +${name} += \\{.* NODE_OPTIONS = "([^"]*)"`, 'm').exec(shapes)?.[1] ?? '';
+/** What the module puts into the environment of one function alone. Throws when it no longer says that in a way that is understood here. */
+export function deployedEnvironment(name: FunctionName): Readonly<Record<string, string>> {
+  const read = (file: string) => readFileSync(join(ROOT, 'terraform', file), 'utf8');
+  if (read('api.tf').includes('NODE_OPTIONS'))
+    throw new Error('terraform/api.tf has NODE_OPTIONS, which is not looked at here');
+  if (name === 'api') return {};
+  const [, text] =
+    new RegExp(`^ +${name} += \\{.* environment = \\{([^{}]*)\\} *\\}$`, 'm').exec(
+      read('functions.tf'),
+    ) ?? [];
+  if (text === undefined) throw new Error(`terraform/functions.tf has no line of ${name}`);
+  const entries = text.split(',').filter((entry) => entry.trim() !== '');
+  return Object.fromEntries(
+    entries.map((entry) => {
+      const [, key, value] = /^ *(\w+) += "([^"]*)" *$/.exec(entry) ?? [];
+      if (!key || value === undefined)
+        throw new Error(`terraform/functions.tf: ${entry} of ${name} is not understood`);
+      return [key, value];
+    }),
+  );
 }
 
 /** Starts a bundle under the functions framework, as the platform does. It listens some time later. */
@@ -64,7 +80,7 @@ export async function startFunction(options: FunctionOptions): Promise<FunctionP
   const env = {
     CERTHERD_CONFIG: config,
     NODE_ENV: 'production',
-    NODE_OPTIONS: deployedNodeOptions(name),
+    ...deployedEnvironment(name),
   };
   return { url: `http://127.0.0.1:${port}`, running: started({ command, args, env }) };
 }

@@ -64,10 +64,10 @@ export function started({ command, args, env = {} }: Omit<Command, 'limitMs'>): 
   };
 }
 
-/** MiB that a running process holds, and the most that it ever held. Linux counts both: https://man7.org/linux/man-pages/man5/proc_pid_status.5.html */
+/** MiB that a running process holds, and the most that it ever held, unrounded. Linux counts both: https://man7.org/linux/man-pages/man5/proc_pid_status.5.html */
 export function memoryOf(pid: number | undefined): Readonly<{ resident: number; peak: number }> {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   const mebibytes = (field: string) =>
-    Math.round(Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) / 1024);
+    Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) / 1024;
   return { resident: mebibytes('VmRSS'), peak: mebibytes('VmHWM') };
 }

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
+import { workplace } from '../real/parts/terraform.ts';
 import { startCloud } from '../real/terraform/cloud.ts';
 import { workspace } from '../real/terraform/terraform.ts';
-import { workplace } from '../real/terraform-plan/terraform.ts';
 import type { Row } from './bench.ts';
-import { timed } from './figures.ts';
+import { inTurn, timed } from './figures.ts';
 
 const MOST_TEST_SECONDS = 60;
 const MOST_APPLY_SECONDS = 45;
@@ -46,12 +46,9 @@ export const terraformApplyRow: Row = {
         ...Object.fromEntries(zips),
         'terraform.tfvars.json': { ...cloud.variables, source_directory: './dist' },
       });
-      const figures: number[] = [];
-      for (const command of ['apply', 'destroy']) {
-        const ended = await run(command, '-auto-approve', '-input=false', '-parallelism=40');
-        if (ended.code !== 0) throw new Error(ended.output);
-        figures.push(ended.seconds);
-      }
+      const figures = await inTurn(['apply', 'destroy'], (command) =>
+        timed(() => run(command, '-auto-approve', '-parallelism=40')),
+      );
       folder.remove();
       return [measured(terraformApplyRow.what, figures, MOST_APPLY_SECONDS)];
     } finally {

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { SecretManagerState } from '../../local/secret-manager/state.ts';
 import type { CertificateRecord } from '../../shared/domain/record.ts';
 import { recordAnnotations } from '../../shared/domain/record-annotations.ts';
+import { Sensitive } from '../../shared/sensitive.ts';
 import { certificateRecordsContract, namedRecord, record } from './certificate-records.ts';
 import { refusing, type SecretStore, startSecretStore, TOPIC } from './secret-manager.ts';
 
@@ -38,6 +39,37 @@ describe('the secret of a certificate', () => {
       replication: { automatic: {} },
       topics: [{ name: TOPIC }],
       annotations: recordAnnotations(record()),
+    });
+  });
+
+  test('lies where it is told to, under the key of that place', async () => {
+    const kmsKey = 'projects/p/locations/l/keyRings/r/cryptoKeys/k';
+    const replicas = [{ location: 'l', kmsKey }, { location: 'm' }];
+    const { records, vault } = store.installation('kept', replicas);
+    await records.create('a-1', record());
+    await vault.write('kept-account-a', 'account', new Sensitive('key'));
+    const replication = {
+      userManaged: {
+        replicas: [
+          { location: 'l', customerManagedEncryption: { kmsKeyName: kmsKey } },
+          { location: 'm' },
+        ],
+      },
+    };
+    for (const name of ['/kept-cert-a-1', '/kept-account-a'])
+      expect(await store.call('GET', name)).toMatchObject({ replication });
+    expect(await store.call('GET', '/kept-account-a/versions/1')).toMatchObject({
+      replicationStatus: {
+        userManaged: {
+          replicas: [
+            {
+              location: 'l',
+              customerManagedEncryption: { kmsKeyVersionName: `${kmsKey}/cryptoKeyVersions/1` },
+            },
+            { location: 'm' },
+          ],
+        },
+      },
     });
   });
 
@@ -228,7 +260,7 @@ describe('on a bad day', () => {
     ],
   ])('who may not %s is told which permission is missing', async ([, pattern, act, message]) => {
     store.script(refusing(pattern, ['PERMISSION_DENIED', 'Permission denied on resource.']));
-    await expect(act()).rejects.toMatchObject({ code: 'store-unavailable', message });
+    await expect(act()).rejects.toMatchObject({ code: 'not-permitted', message });
   });
 
   test('a topic that cannot be published to is named', async () => {

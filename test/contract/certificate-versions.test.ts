@@ -92,7 +92,7 @@ describe('on a bad day', () => {
     store.script(refusing(ADD, ['PERMISSION_DENIED', 'Permission denied.']));
     const error = await store.writer.add('refused', bundle, 0).catch((reason) => reason);
     expect(error).toMatchObject({
-      code: 'store-unavailable',
+      code: 'not-permitted',
       message:
         'cannot add a version to projects/p/secrets/herd-cert-refused: permission denied; grant secretmanager.versions.add on project p',
     });

@@ -7,7 +7,7 @@ import { signedJwt } from '../../local/metadata/keys.ts';
 import { type Metadata, startMetadata } from '../../local/metadata/metadata.ts';
 import type { MetadataState } from '../../local/metadata/tokens.ts';
 import { createIdentityVerifier } from '../../shared/adapters/identity.ts';
-import { identityContract } from './identity.ts';
+import { assertionContract, identityContract } from './identity.ts';
 
 const AUDIENCE = 'https://api.test';
 const ACCOUNT = 'ci@p.iam.gserviceaccount.com';
@@ -32,6 +32,15 @@ describe('identities, on the stand-in', () => {
   identityContract(createIdentityVerifier, () => ({
     token: metadata.identityToken,
     signed: async (claims) => signedJwt(claims, state.key),
+    certificatesUrl: metadata.certificatesUrl,
+  }));
+});
+
+describe('assertions of Identity-Aware Proxy, on the stand-in', () => {
+  assertionContract(createIdentityVerifier, () => ({
+    assertion: metadata.assertion,
+    keysUrl: metadata.assertionKeysUrl,
+    token: metadata.identityToken,
     certificatesUrl: metadata.certificatesUrl,
   }));
 });

@@ -1,4 +1,10 @@
-import { createHmac, createPublicKey, generateKeyPairSync, sign } from 'node:crypto';
+import {
+  createHmac,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  sign,
+} from 'node:crypto';
 import { expect, test } from 'vitest';
 import type { IdentityOptions, VerifyIdentity } from '../../shared/adapters/identity.ts';
 
@@ -158,5 +164,141 @@ export function identityContract(
   ])('%s is nobody, and no key is asked for', async ([, header]) => {
     const verify = create({ audience: AUDIENCE, certificatesUrl: 'http://127.0.0.1:9/unasked' });
     expect(await verify(header)).toBeUndefined();
+  });
+}
+
+export type Proxy = Readonly<{
+  /** A valid assertion about somebody, `differs` over its claims. */
+  assertion(email: string, audience: string, differs?: object): string;
+  keysUrl: string;
+}> &
+  Pick<TokenIssuer, 'token' | 'certificatesUrl'>;
+
+const SERVICE = '/projects/1/locations/l/services/certherd-api';
+const PERSON = 'ops@example.test';
+const UNASKED = 'http://127.0.0.1:9/unasked';
+
+/** What VerifyIdentity promises on assertions, given a proxy that makes them and publishes its keys. */
+export function assertionContract(
+  create: (options: IdentityOptions) => VerifyIdentity,
+  proxy: () => Proxy,
+): void {
+  const verifier = (differs: Partial<IdentityOptions> = {}) =>
+    create({
+      audience: AUDIENCE,
+      certificatesUrl: proxy().certificatesUrl,
+      iapAudience: SERVICE,
+      iapKeysUrl: proxy().keysUrl,
+      ...differs,
+    });
+  const good = (differs: object = {}) => proxy().assertion(PERSON, SERVICE, differs);
+
+  test.for<[string, object, string]>([
+    ['a person', {}, `user:${PERSON}`],
+    [
+      'a person, with Google before the address',
+      { email: `accounts.google.com:${PERSON}` },
+      `user:${PERSON}`,
+    ],
+    ['a service account', { email: ACCOUNT }, `serviceAccount:${ACCOUNT}`],
+    ['whoever came just before our clock', { iat: now() + 20, exp: now() + 620 }, `user:${PERSON}`],
+  ])('%s is known', async ([, differs, member]) => {
+    expect(await verifier()(undefined, good(differs))).toEqual({
+      member,
+      email: member.replace(/^\w+:/, ''),
+    });
+  });
+
+  test.for<[string, object]>([
+    ['for another service', { aud: '/projects/1/locations/l/services/other' }],
+    ['for the same service of another project', { aud: SERVICE.replace('1', '2') }],
+    ['for nobody', { aud: undefined }],
+    ['for a list that holds us', { aud: [SERVICE] }],
+    ['of the issuer of ID tokens', { iss: 'https://accounts.google.com' }],
+    ['of no issuer', { iss: undefined }],
+    ['that has expired', { iat: now() - 1200, exp: now() - 600 }],
+    ['that is not valid yet', { iat: now() + 600, exp: now() + 1200 }],
+    ['that never expires', { exp: undefined }],
+    ['without its time of issue', { iat: undefined }],
+    ['that lasts an hour', { exp: now() + 3600 }],
+    ['without an e-mail', { email: undefined }],
+    ['with an empty e-mail', { email: '' }],
+    ['with an e-mail that is none', { email: 'ops' }],
+    ['about somebody whom Google did not sign in', { email: `securetoken.google.com/p:${PERSON}` }],
+  ])('an assertion %s is nobody', async ([, differs]) => {
+    expect(await verifier()(undefined, good(differs))).toBeUndefined();
+  });
+
+  const parts = () => good().split('.');
+  const kid = () => decoded(parts()[0]).kid as string;
+  const ownKey = (header: object, hash: string, key: KeyObject) => {
+    const text = `${encoded(header)}.${parts()[1]}`;
+    const signature = sign(hash, Buffer.from(text), { key, dsaEncoding: 'ieee-p1363' });
+    return `${text}.${signature.toString('base64url')}`;
+  };
+
+  test.for<[string, () => string]>([
+    ['whose signature was cut off', () => `${parts().slice(0, 2).join('.')}.`],
+    [
+      'whose claims were changed',
+      () =>
+        [parts()[0], encoded({ ...decoded(parts()[1]), email: 'x@y.test' }), parts()[2]].join('.'),
+    ],
+    ['of algorithm none', () => `${encoded({ alg: 'none', kid: kid() })}.${parts()[1]}.`],
+    [
+      'signed with another key under the same id',
+      () =>
+        ownKey(
+          { alg: 'ES256', kid: kid() },
+          'sha256',
+          generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey,
+        ),
+    ],
+    [
+      'signed with RS256',
+      () =>
+        ownKey(
+          { alg: 'RS256', kid: kid() },
+          'RSA-SHA256',
+          generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey,
+        ),
+    ],
+    [
+      'that names an unknown key',
+      () => [encoded({ alg: 'ES256', kid: 'x' }), ...parts().slice(1)].join('.'),
+    ],
+    ['that comes twice', () => `${good()}, ${good()}`],
+    ['that is empty', () => ''],
+    ['that is nonsense', () => 'a.b.c'],
+  ])('an assertion %s is nobody', async ([, forged]) => {
+    expect(await verifier()(undefined, forged())).toBeUndefined();
+  });
+
+  test('an ID token is no assertion, and an assertion no ID token', async () => {
+    const token = await proxy().token(PERSON, SERVICE);
+    expect(await verifier()(undefined, token)).toBeUndefined();
+    expect(await verifier({ audience: SERVICE })(`Bearer ${good()}`)).toBeUndefined();
+  });
+
+  test('without one, an ID token suffices, and with a bad one it does not', async () => {
+    const header = `Bearer ${await proxy().token(ACCOUNT, AUDIENCE)}`;
+    const known = { member: `serviceAccount:${ACCOUNT}`, email: ACCOUNT };
+    expect(await verifier()(header)).toEqual(known);
+    expect(await verifier()(header, good({ aud: 'x' }))).toBeUndefined();
+    expect(await verifier()(header, '')).toBeUndefined();
+    expect(await verifier()(header, good())).toMatchObject({ email: PERSON });
+  });
+
+  test('where no proxy stands, an assertion says nothing, and no key is asked for', async () => {
+    const open = verifier({ iapAudience: undefined, iapKeysUrl: UNASKED });
+    expect(await open(undefined, good())).toBeUndefined();
+    const header = `Bearer ${await proxy().token(ACCOUNT, AUDIENCE)}`;
+    expect(await open(header, good())).toMatchObject({ email: ACCOUNT });
+  });
+
+  test('keys that cannot be read make nobody of nobody', async () => {
+    await expect(verifier({ iapKeysUrl: UNASKED })(undefined, good())).rejects.toMatchObject({
+      code: 'identity-unavailable',
+    });
   });
 }

@@ -141,7 +141,7 @@ describe('on a bad day', () => {
     script = refusing(/^POST/, ['PERMISSION_DENIED', 'no']);
     const enqueued = createIssueQueue(options()).enqueue('x', issueTask(), undefined);
     await expect(enqueued).rejects.toMatchObject({
-      code: 'queue-unavailable',
+      code: 'not-permitted',
       message: `cannot add a task to ${QUEUE}: permission denied; grant cloudtasks.tasks.create on ${QUEUE} and iam.serviceAccounts.actAs on ${INVOKER}; the same is answered when there is no such queue`,
     });
   });

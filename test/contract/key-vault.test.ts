@@ -50,7 +50,7 @@ describe('on a bad day', () => {
   test('unreadable is not absent', async () => {
     store.script(refusing(/^GET/, ['PERMISSION_DENIED', 'Permission denied.']));
     await expect(store.vault.read('herd-account-q')).rejects.toMatchObject({
-      code: 'store-unavailable',
+      code: 'not-permitted',
       message:
         'cannot list the versions of projects/p/secrets/herd-account-q: permission denied; grant secretmanager.versions.list on project p',
     });
@@ -61,7 +61,7 @@ describe('on a bad day', () => {
     const error = await store.vault
       .write('herd-account-q', 'account', KEY)
       .catch((reason) => reason);
-    expect(error).toMatchObject({ code: 'store-unavailable' });
+    expect(error).toMatchObject({ code: 'not-permitted' });
     const text = inspect(error, { depth: 20, showHidden: true });
     expect(text).not.toContain(Buffer.from(KEY.reveal()).toString('base64').slice(0, 12));
     expect(text).not.toContain(KEY.reveal());

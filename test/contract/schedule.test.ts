@@ -73,7 +73,7 @@ describe('on a bad day', () => {
     script = refusing(/:run/, ['PERMISSION_DENIED', 'no']);
     const job = await newJob();
     await expect(scheduleOf(job).run()).rejects.toMatchObject({
-      code: 'queue-unavailable',
+      code: 'not-permitted',
       message: `cannot run ${job}: permission denied; grant cloudscheduler.jobs.run on the project of ${job}`,
     });
   });

@@ -8,7 +8,11 @@ import {
   startSecretManager,
 } from '../../local/secret-manager/secret-manager.ts';
 import { memoryStore } from '../../local/state.ts';
-import { createSecrets, type Secrets } from '../../shared/adapters/secret-manager/secrets.ts';
+import {
+  createSecrets,
+  type SecretManagerOptions as Options,
+  type Secrets,
+} from '../../shared/adapters/secret-manager/secrets.ts';
 
 /** Throws to refuse a request; what it returns is not looked at. */
 type Script = (request: IncomingMessage) => void;
@@ -18,7 +22,7 @@ export type SecretStore = Secrets &
   Readonly<{
     url: string;
     /** The ports of another installation in the same project. */
-    installation(name: string): Secrets;
+    installation(name: string, replicas?: Options['replicas']): Secrets;
     /** Method and path of each request, in order. */
     calls: string[];
     /** Runs before each request; the last one given counts. */
@@ -56,8 +60,9 @@ export async function startSecretStore(
     },
     ...differs,
   });
-  const installation = (name: string) =>
+  const installation = (name: string, replicas: Options['replicas'] = []) =>
     createSecrets({
+      replicas,
       project: 'p',
       installation: name,
       topic: TOPIC,

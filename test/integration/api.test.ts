@@ -119,6 +119,68 @@ describe('the door', () => {
   });
 });
 
+describe('behind Identity-Aware Proxy', () => {
+  const SERVICE = '/projects/1/locations/europe-west1/services/certherd-api';
+  let proxied: World;
+  beforeAll(async () => {
+    proxied = await startWorld({ iapAudience: SERVICE });
+  });
+  afterAll(() => proxied.close());
+
+  /** A request of a browser whose session is the person's: it carries no token. */
+  const asBrowser = (one: World, who: string, request: string, headers: object = {}) => {
+    const assertion = { 'x-goog-iap-jwt-assertion': one.assertion(who, SERVICE) };
+    return one.ask(undefined, request, { headers: { ...assertion, ...headers } });
+  };
+
+  test('a viewer sees the page, and may do no more', async () => {
+    const { status, headers, text } = await asBrowser(proxied, VIEWER, 'GET /');
+    expect(status).toBe(200);
+    expect(headers.get('content-type')).toMatch(/^text\/html/);
+    expect(text).toContain('<h1>Certherd</h1>');
+    expect((await asBrowser(proxied, VIEWER, 'POST /v1/run')).body).toEqual(
+      problem('role-missing', 403),
+    );
+  });
+
+  test('a stranger has no role', async () => {
+    const { body } = await asBrowser(proxied, 'stranger@a.test', 'GET /');
+    expect(body).toEqual(problem('role-missing', 403));
+  });
+
+  test.for<[string, object, number]>([
+    ['the same site', { 'sec-fetch-site': 'same-origin' }, 202],
+    ['another site', { 'sec-fetch-site': 'cross-site' }, 403],
+    ['another site of the same domain', { 'sec-fetch-site': 'same-site' }, 403],
+    ['another site, in an old browser', { origin: 'https://evil.test' }, 403],
+  ])('an operator who is led by a page of %s', async ([, headers, status]) => {
+    expect((await asBrowser(proxied, OPERATOR, 'POST /v1/run', headers)).status).toBe(status);
+  });
+
+  test('the same site of an old browser is known by its host', async () => {
+    const { status } = await asBrowser(proxied, OPERATOR, 'POST /v1/run', { origin: proxied.url });
+    expect(status).toBe(202);
+  });
+
+  test('an assertion for another service is nobody, whatever token comes with it', async () => {
+    const headers = { 'x-goog-iap-jwt-assertion': proxied.assertion(ADMIN, `${SERVICE}-2`) };
+    const { status, body } = await proxied.ask(ADMIN, 'GET /v1/status', { headers });
+    expect(status).toBe(401);
+    expect(body).toEqual(problem('unauthenticated', 401));
+    expect(body.detail).toContain('runtime.iapAudience');
+  });
+
+  test('a token suffices where no assertion comes', async () => {
+    expect((await proxied.ask(VIEWER, 'GET /v1/status')).status).toBe(200);
+  });
+
+  test('without the proxy, whoever sends an assertion is nobody', async () => {
+    const { status, body } = await asBrowser(world, ADMIN, 'GET /');
+    expect(status).toBe(401);
+    expect(body.detail).not.toContain('Proxy');
+  });
+});
+
 describe('what is not understood', () => {
   test.for<[string, string, RequestInit, string, number]>([
     ['an unknown path', 'GET /v2/nothing', {}, 'not-found', 404],
@@ -137,6 +199,14 @@ describe('what is not understood', () => {
       'cross-site',
       403,
     ],
+    [
+      'a page of another site in a browser that does not say so',
+      'POST /v1/run',
+      { headers: { origin: 'https://evil.test' } },
+      'cross-site',
+      403,
+    ],
+    ['a page of no site', 'POST /v1/run', { headers: { origin: 'null' } }, 'cross-site', 403],
   ])('%s', async ([, request, init, code, status]) => {
     const answer = await world.ask(ADMIN, request, init);
     expect(answer.body).toEqual(problem(code, status));
@@ -411,6 +481,6 @@ describe('what is, what would be, and do it now', () => {
     expect((body.schedule as { error: string }).error).toMatch(/jobs\/tick/);
     expect((await world.ask(VIEWER, 'GET /')).text).toContain('jobs/tick');
     const run = await world.ask(OPERATOR, 'POST /v1/run');
-    expect(run.body).toEqual(problem('queue-unavailable', 503));
+    expect(run.body).toEqual(problem('not-permitted', 503));
   });
 });

@@ -1,10 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { unzipSync } from 'fflate';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type FunctionName, functionNames } from '../../functions/build/bundle.ts';
 import { buildDeployable } from '../../functions/build/deployable.ts';
 import { LOCAL_PERSON } from '../../local/accounts.ts';
+import { listenOnLoopback } from '../../local/google-api.ts';
 import type { Config } from '../../shared/config.ts';
 import { ingress, type Running, running } from '../integration/system/running.ts';
 import { type BundleProcess, healthy, ROOT, startBundle, unpackedBundle } from './parts/bundles.ts';
@@ -99,22 +101,74 @@ describe.for(functionNames)('%s, from its zip in an empty folder that is read-on
     expect(compiled).toContain(`${process.version}-${process.arch}-`);
   });
 
-  test('says no more than a code when its work fails', async () => {
-    // Nobody answers at any of these: whatever the clients throw has addresses and stacks in it.
-    const endpoints = { metadata: nowhere, secretManager: nowhere, tasks: nowhere, dns: nowhere };
-    const { url } = await serve(name, { ...config, endpoints });
-    const body = JSON.stringify(name === 'sync' ? MESSAGE : TASK);
-    const response = name === 'api' ? await fetch(`${url}/v1/certificates`) : await post(url, body);
-    expect(response.status).toBe(name === 'api' ? 401 : 500);
-    expect(await response.text()).not.toMatch(/127\.0\.0\.1|:\d+:\d+|bundle\.js|Error/);
-  });
-
   test('does not start with a broken configuration, and says every fault', async () => {
     const { exitCode, errors } = await start(name, { ...config, issuers: {}, keepVersions: 0 });
     expect(await exitCode).toBe(1);
     expect(await errors).toContain('CERTHERD_CONFIG has 2 fault(s): ');
   });
 });
+
+const STACK = /:\d+:\d+|\n +at |(bundle|index)\.js|node_modules|Error/;
+
+test.for(['reconcile', 'issue', 'sync'] as const)(
+  '%s says no more than a code when its work fails: nobody reads more',
+  async (name) => {
+    // Nobody answers at any of these: whatever the clients throw has addresses and stacks in it.
+    const endpoints = { metadata: nowhere, secretManager: nowhere, tasks: nowhere, dns: nowhere };
+    const { url } = await serve(name, { ...config, endpoints });
+    const response = await post(url, JSON.stringify(name === 'sync' ? MESSAGE : TASK));
+    const text = await response.text();
+    expect(response.status).toBe(500);
+    expect(JSON.parse(text)).toEqual({ error: expect.stringMatching(/^[a-z-]+$/) });
+  },
+);
+
+// What is in here makes a client throw a TypeError, whose message nobody may read.
+const NONSENSE = JSON.stringify({ secrets: [{ name: 5 }] });
+
+test.for<[string, 'secretManager' | 'metadata', string | undefined, RegExp]>([
+  [
+    'the store is away',
+    'secretManager',
+    undefined,
+    /^cannot list the secrets of project p: connect /,
+  ],
+  [
+    'the store answers nonsense',
+    'secretManager',
+    NONSENSE,
+    /^cannot list the secrets of project p: the answer was not understood$/,
+  ],
+  [
+    'who has the keys of identities is away',
+    'metadata',
+    undefined,
+    /^cannot read the keys that identities /,
+  ],
+])(
+  'api says its own sentence to who may ask when %s, and never a stack or the message of an error that is not ours',
+  async ([, service, answer, sentence]) => {
+    const { system } = await running();
+    const ofIt = system.configOf('api');
+    const stub = createServer((_, response) => response.end(answer));
+    const { url: stubUrl, close } = await listenOnLoopback(stub, 0);
+    onTestFinished(close);
+    const endpoints = { ...ofIt.endpoints, [service]: answer ? stubUrl : nowhere };
+    const { url } = await serve('api', { ...ofIt, endpoints });
+    const { audience } = ofIt.runtime;
+    const token = await system.services.metadata.identityToken(LOCAL_PERSON, audience);
+    const headers = { authorization: `Bearer ${token}` };
+    const response = await fetch(`${url}/v1/certificates`, { headers });
+    const text = await response.text();
+    expect(JSON.parse(text)).toEqual({
+      type: expect.stringMatching(/^urn:certherd:problem:[a-z-]+$/),
+      title: expect.any(String),
+      status: 503,
+      detail: expect.stringMatching(sentence),
+    });
+    expect(text).not.toMatch(STACK);
+  },
+);
 
 test('the four bundles issue a certificate and deliver it', async () => {
   const one = await running({

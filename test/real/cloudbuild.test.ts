@@ -1,26 +1,24 @@
 import { execFile } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { parse } from 'yaml';
-import { ROOT } from './parts/bundles.ts';
-import { type Folder, temporaryFolder } from './parts/folder.ts';
+import {
+  APPLYING,
+  buildOf,
+  COLLIDING,
+  type Google,
+  PLANNING,
+  STAGES,
+  startGoogle,
+  TOLD,
+  textOf,
+} from './parts/cloud-build.ts';
 import { googleClients } from './parts/python.ts';
 
 const run = promisify(execFile);
 
-type Step = Readonly<{ id: string; name: string; script: string; env?: readonly string[] }>;
-type Build = Readonly<{
-  steps: readonly Step[];
-  substitutions: Readonly<Record<string, string>>;
-  serviceAccount: string;
-  options: Readonly<Record<string, unknown>>;
-}>;
-
-const FILES = ['cloudbuild.yaml', 'cloudbuild/apply.yaml'] as const;
-const textOf = (file: string) => readFileSync(join(ROOT, file), 'utf8');
-const buildOf = (file: string): Build => parse(textOf(file));
+const FILES = [PLANNING, APPLYING] as const;
 
 describe.for(FILES)('%s', (file) => {
   test("is a Build as Google's discovery document describes it", async () => {
@@ -32,7 +30,7 @@ describe.for(FILES)('%s', (file) => {
 
   test('pins its images, logs to Cloud Logging alone, runs as its own account', () => {
     const { steps, options, serviceAccount } = buildOf(file);
-    for (const { name } of steps) expect(name).toMatch(/^[a-z/-]+:\d+\.\d+\.\d+(-[a-z]+)?$/);
+    for (const { name } of steps) expect(name).toMatch(/^[a-z./-]+:\d+\.\d+\.\d+(-[a-z]+)?$/);
     expect(options).toMatchObject({ logging: 'CLOUD_LOGGING_ONLY' });
     expect(serviceAccount).toMatch(/serviceAccounts\/\$_(PLANNER|APPLIER)$/);
   });
@@ -49,128 +47,90 @@ describe.for(FILES)('%s', (file) => {
 });
 
 test('the planning file applies nothing, the applying file builds nothing', () => {
-  expect(textOf(FILES[0])).not.toMatch(/terraform .*(apply|destroy)/);
-  expect(textOf(FILES[1])).not.toMatch(/npm|terraform .* plan/);
+  expect(textOf(PLANNING)).not.toMatch(/terraform .*(apply|destroy)/);
+  expect(textOf(APPLYING)).not.toMatch(/npm|terraform .* plan/);
 });
 
-describe('its steps, run here in order on a copy of the sources', () => {
-  let folder: Folder;
-  let work: string;
-  const commit = 'c'.repeat(40);
+describe('their steps, run here in order on a copy of the sources', () => {
+  const ofMain = { BRANCH_NAME: 'main', COMMIT_SHA: 'c'.repeat(40) };
+  const planned = { ...ofMain, _BUILD: 'planned' };
+  let google: Google;
+  let said = '';
 
   beforeAll(async () => {
-    folder = temporaryFolder();
-    work = join(folder.path, 'workspace');
-    await copySources(work);
-    await deploy(work);
+    google = await startGoogle();
   });
-  afterAll(() => folder.remove());
+  afterAll(() => google?.close());
 
-  test.for(buildOf(FILES[0]).steps.map(({ id }) => id))('%s', { timeout: 300_000 }, async (id) => {
-    await runStep(FILES[0], { id, work, values: { COMMIT_SHA: commit } });
+  const resourcesOf = (stage: (typeof STAGES)[number]) => google.clouds[stage].stub.resources();
+
+  test.for(buildOf(PLANNING).steps.map(({ id }) => id))('%s', { timeout: 300_000 }, async (id) => {
+    const values = { ...ofMain, _STAGES: [...STAGES, COLLIDING].join(' ') };
+    said += await google.step(PLANNING, id, values);
   });
 
-  test('leave the zips, their digests, a plan for each stage and the commit, and no text of a plan', () => {
-    expect(readdirSync(join(work, 'artefacts')).sort()).toEqual([
-      'COMMIT',
+  test('leave the zips, their digests and a plan for each stage, and no text of a plan', () => {
+    google.finish({ ...ofMain, BUILD_ID: 'planned' });
+    google.finish({ ...ofMain, BUILD_ID: 'forged', BRANCH_NAME: 'try' });
+    expect(readdirSync(google.artefacts).sort()).toEqual([
       'SHA256SUMS',
       'api.zip',
+      'colliding.tfplan',
       'issue.zip',
       'production.tfplan',
       'reconcile.zip',
       'staging.tfplan',
       'sync.zip',
     ]);
-  });
-
-  const verify = (values: Readonly<Record<string, string>>) =>
-    runStep(FILES[1], { id: 'verify', work, values: { COMMIT_SHA: commit, ...values } });
-
-  test('are verified by the applying build', async () => {
-    const { stdout } = await verify({ BRANCH_NAME: 'main' });
-    expect(stdout.match(/: OK/g)).toHaveLength(4);
+    expect(said.match(/^Plan: \d+ to add, 0 to change, 0 to destroy\.$/gm)).toHaveLength(3);
+    expect(said).not.toContain(TOLD);
   });
 
   test.for<[string, Record<string, string>, string]>([
-    ['another branch', { BRANCH_NAME: 'try' }, 'only main is applied'],
-    ['another commit', { BRANCH_NAME: 'main', COMMIT_SHA: 'd' }, 'give the _BUILD of this commit'],
-  ])('are not applied from %s', async ([, values, sentence]) => {
-    await expect(verify(values)).rejects.toThrow(sentence);
+    ['from another branch', { BRANCH_NAME: 'try' }, 'only main is applied, not try'],
+    ['for another commit', { COMMIT_SHA: 'd' }, 'give the _BUILD that planned this commit'],
+    ['of a build of another branch', { _BUILD: 'forged' }, 'build forged is "SUCCESS\ttry\tccc'],
+    ['of a build that nobody knows', { _BUILD: 'none' }, 'builds/none'],
+  ])('are not applied %s', async ([, values, sentence]) => {
+    await expect(google.apply({ ...planned, ...values })).rejects.toThrow(sentence);
+    expect(resourcesOf('staging').size).toBe(0);
   });
 
   test('are not applied with a zip that was changed', async () => {
-    writeFileSync(join(work, 'artefacts', 'api.zip'), 'another');
-    await expect(verify({ BRANCH_NAME: 'main' })).rejects.toThrow('api.zip: FAILED');
+    const zip = join(google.artefacts, 'api.zip');
+    const content = readFileSync(zip);
+    writeFileSync(zip, 'another');
+    await expect(google.apply(planned)).rejects.toThrow('api.zip: FAILED');
+    writeFileSync(zip, content);
+    expect(resourcesOf('staging').size).toBe(0);
   });
-});
 
-type Running = Readonly<{ id: string; work: string; values: Readonly<Record<string, string>> }>;
-
-/** Runs a step's script as Cloud Build does: by its first line, in the workspace, with the step's environment. */
-async function runStep(file: string, { id, work, values }: Running) {
-  const { steps, substitutions } = buildOf(file);
-  const step = steps.find((candidate) => candidate.id === id);
-  if (!step) throw new Error(`${file} has no step ${id}`);
-  const known: Readonly<Record<string, string>> = { ...substitutions, ...values };
-  const own = (step.env ?? []).map((line) => {
-    const [name = '', ...rest] = line.split('=');
-    return [name, rest.join('=').replace(/\$(\w+)/g, (_all, key: string) => known[key] ?? '')];
-  });
-  const script = join(dirname(work), `${id}.sh`);
-  writeFileSync(script, step.script, { mode: 0o755 });
-  const isTerraform = step.name.startsWith('hashicorp/');
-  const env = {
-    ...process.env,
-    ...(isTerraform ? offline(work) : {}),
-    ...Object.fromEntries(own),
-  };
-  try {
-    return await run(script, [], { cwd: work, env, maxBuffer: 64 * 1024 * 1024 });
-  } catch (error) {
-    const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string };
-    throw new Error(`step ${id}:\n${stdout.slice(-3000)}\n${stderr.slice(-3000)}`, {
-      cause: error,
-    });
-  }
-}
-
-// The provider asks one host when it is configured; a closed port says no at once.
-const offline = (work: string) => ({
-  HTTPS_PROXY: 'http://127.0.0.1:9',
-  CHECKPOINT_DISABLE: '1',
-  TF_CLI_CONFIG_FILE: join(dirname(work), 'terraformrc'),
-  GOOGLE_OAUTH_ACCESS_TOKEN: 'x',
-  TF_VAR_project_id: 'certherd-trial',
-  TF_VAR_project_number: '123456789012',
-  TF_VAR_notification_channel: 'projects/certherd-trial/notificationChannels/1',
-});
-
-/** What a checkout would hold, and nothing that is only built. */
-async function copySources(to: string): Promise<void> {
-  const args = ['ls-files', '--cached', '--others', '--exclude-standard'];
-  const { stdout } = await run('git', args, { cwd: ROOT, maxBuffer: 16 * 1024 * 1024 });
-  for (const file of stdout.split('\n').filter((name) => existsSync(join(ROOT, name)) && name)) {
-    mkdirSync(dirname(join(to, file)), { recursive: true });
-    cpSync(join(ROOT, file), join(to, file));
-  }
-}
-
-/** A deployment of two stages as a platform team would have it, with the lock file that its first `terraform init` made. */
-async function deploy(work: string): Promise<void> {
-  const parts = process.env.CERTHERD_PARTS ?? join(process.env.KUBEBUILDER_ASSETS ?? '', '..');
-  writeFileSync(
-    join(dirname(work), 'terraformrc'),
-    `provider_installation {\n  filesystem_mirror {\n    path = "${join(parts, 'terraform')}"\n  }\n}\n`,
+  test.for(STAGES)(
+    'are applied to %s, with the zips of the one build, and no value is logged',
+    async (stage) => {
+      const log = await google.apply({ ...planned, _STAGE: stage });
+      expect(log.match(/: OK$/gm)).toHaveLength(4);
+      expect(log).toMatch(new RegExp(`\n${stage} is applied\n$`));
+      expect(log).not.toContain(TOLD);
+      const uploaded = [...resourcesOf(stage).keys()].flatMap((path) => {
+        const [, name, digest] = /\/o\/(\w+)-(\w+)\.zip$/.exec(path) ?? [];
+        return name ? [`${digest}  ${name}.zip`] : [];
+      });
+      const sums = readFileSync(join(google.artefacts, 'SHA256SUMS'), 'utf8');
+      expect(uploaded.sort()).toEqual(sums.trim().split('\n').sort());
+    },
   );
-  const example = readFileSync(join(ROOT, 'terraform/examples/simple/main.tf'), 'utf8');
-  for (const stage of ['staging', 'production']) {
-    const folder = join(work, 'deployment', stage);
-    mkdirSync(folder, { recursive: true });
-    const main = example.replace('source = "../.."', 'source = "../../terraform"');
-    writeFileSync(join(folder, 'main.tf'), main);
-    await run('terraform', ['init'], { cwd: folder, env: { ...process.env, ...offline(work) } });
-  }
-}
+
+  test("are not applied twice: Terraform's word that the state has moved on is in the log", async () => {
+    await expect(google.apply(planned)).rejects.toThrow('Error: Saved plan is stale');
+  });
+
+  test('say in the log why a stage cannot be applied', async () => {
+    await expect(google.apply({ ...planned, _STAGE: COLLIDING })).rejects.toThrow(
+      /Error: Error creating Topic: googleapi: Error 409/,
+    );
+  });
+});
 
 type Schema = Readonly<{
   $ref?: string;

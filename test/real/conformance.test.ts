@@ -97,7 +97,7 @@ test('what the day had in it was recorded', () => {
     /^POST .+\/versions\/1:destroy$/,
     /^GET .+\/jobs\/certherd$/,
     /^POST .+\/jobs\/certherd:run$/,
-    /^GET .+\/queues\/certherd-production$/,
+    /^GET .+\/queues\/certherd-queue-production$/,
   ])
     expect(seen).toContainEqual(expect.stringMatching(step));
 });

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { installedNginx } from '../../local/front/nginx-server.ts';
 import { googleClients } from './parts/python.ts';
-import { providerMirror } from './terraform/terraform.ts';
+import { providerMirror } from './parts/terraform.ts';
 
 const run = promisify(execFile);
 

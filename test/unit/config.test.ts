@@ -54,6 +54,8 @@ describe('a configuration', () => {
       optIn: { annotation: 'kubernetes.io/tls-acme' },
       access: { viewers: [], operators: [], admins: [] },
       installation: 'certherd',
+      format: 1,
+      replicas: [],
       keepVersions: 2,
       dns: { settleSeconds: 20, resolver: 'system', port: 53 },
       handshake: { allow: [] },
@@ -102,10 +104,18 @@ describe('a configuration', () => {
         admins: ['serviceAccount:ci@p.iam.gserviceaccount.com'],
       },
       installation: 'certherd-2',
+      format: 1 as const,
+      replicas: [
+        { location: 'europe-west4', kmsKey: 'projects/p/locations/l/keyRings/r/cryptoKeys/k' },
+      ],
       keepVersions: 50,
       dns: { settleSeconds: 0, resolver: '10.0.0.53', port: 5353 },
       handshake: { allow: ['127.0.0.0/8', 'fd00::/8'] },
-      runtime: { ...RUNTIME, queues: { production: 'p', staging: 's' } },
+      runtime: {
+        ...RUNTIME,
+        queues: { production: 'p', staging: 's' },
+        iapAudience: '/projects/1/locations/europe-west4/services/certherd-2-api',
+      },
       endpoints: {
         dns: 'http://127.0.0.1:1',
         secretManager: 'http://127.0.0.1:2',
@@ -326,6 +336,12 @@ describe('a fault', () => {
       { access: { owners: [] } },
       'access.owners: there is no such key; correct its spelling or remove it',
     ],
+    [{ format: 2 }, 'format: this program reads format 1 alone; deploy one that reads yours'],
+    [
+      { replicas: [{ location: '', kmsKey: 'projects/p/keys/k' }] },
+      'replicas[0].location: give a region such as "europe-west1"',
+      'replicas[0].kmsKey: give "projects/P/locations/L/keyRings/R/cryptoKeys/K"',
+    ],
     [
       { installation: 'Certherd' },
       'installation: give at most 20 lower-case letters, digits and "-"',
@@ -333,6 +349,14 @@ describe('a fault', () => {
     [
       { installation: 'a'.repeat(21) },
       'installation: give at most 20 lower-case letters, digits and "-"',
+    ],
+    [
+      { installation: 'herd-cert-b' },
+      'installation: give a name without "-cert", "-account", "-pending" or "-queue" as a word',
+    ],
+    [
+      { installation: 'herd-queue' },
+      'installation: give a name without "-cert", "-account", "-pending" or "-queue" as a word',
     ],
     [{ keepVersions: 0 }, 'keepVersions: at least the version that is served has to stay'],
     [{ keepVersions: 51 }, 'keepVersions: at most 50'],
@@ -376,6 +400,10 @@ describe('a fault', () => {
     [runtime({ topic: 'certherd' }), 'runtime.topic: give "projects/P/topics/T"'],
     [runtime({ schedulerJob: '' }), 'runtime.schedulerJob: give a text that is not empty'],
     [runtime({ audience: '' }), 'runtime.audience: give a text that is not empty'],
+    [
+      runtime({ iapAudience: 'https://api.test' }),
+      'runtime.iapAudience: give "/projects/NUMBER/locations/L/services/S"',
+    ],
     [runtime({ invoker: 'tasks' }), 'runtime.invoker: give the e-mail of a service account'],
     [runtime({ url: 'x' }), 'runtime.url: there is no such key; correct its spelling or remove it'],
     [{ endpoints: { dns: 'dns.test' } }, 'endpoints.dns: give an http:// or https:// URL'],

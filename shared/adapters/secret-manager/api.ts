@@ -1,4 +1,4 @@
-import type { SecretManagerServiceClient } from '@google-cloud/secret-manager';
+import type { protos, SecretManagerServiceClient } from '@google-cloud/secret-manager';
 import { toAccount } from '../account.ts';
 import { clientOptions, type GoogleApiOptions, once } from '../google-client.ts';
 import { createRest, type Rest } from '../google-rest.ts';
@@ -40,8 +40,14 @@ export const createSecretManagerApi = (
   }),
 });
 
-/** Whose secrets: `installation` is in their names and labels. */
-export type SecretsOptions = Readonly<{ api: SecretManagerApi; installation: string }>;
+export type Replication = protos.google.cloud.secretmanager.v1.IReplication;
+
+/** Whose secrets: `installation` is in their names and labels; new ones get `replication`. */
+export type SecretsOptions = Readonly<{
+  api: SecretManagerApi;
+  installation: string;
+  replication: Replication;
+}>;
 
 export const secretName = (project: string, id: string): string =>
   `projects/${project}/secrets/${id}`;

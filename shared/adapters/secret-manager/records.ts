@@ -114,7 +114,7 @@ async function create(
   id: string,
   record: CertificateRecord,
 ): Promise<StoredRecord> {
-  const { api, installation, topic } = options;
+  const { api, installation, topic, replication } = options;
   const name = certificateSecret(options, id);
   const client = await api.client();
   try {
@@ -124,7 +124,7 @@ async function create(
         parent: `projects/${api.project}`,
         secretId: name.split('/').at(-1) ?? '',
         secret: {
-          replication: { automatic: {} },
+          replication,
           labels: { [LABEL]: installation },
           topics: [{ name: topic }],
           annotations: { ...recordAnnotations(record) },

@@ -6,7 +6,7 @@ import type {
   KeyVault,
 } from '../../ports.ts';
 import type { GoogleApiOptions } from '../google-client.ts';
-import { createSecretManagerApi } from './api.ts';
+import { createSecretManagerApi, type Replication } from './api.ts';
 import { createCertificateRecords } from './records.ts';
 import { createKeyVault } from './vault.ts';
 import {
@@ -21,6 +21,8 @@ export type SecretManagerOptions = GoogleApiOptions &
     installation: string;
     /** `projects/P/topics/T`, told by Secret Manager of each new version of a certificate. */
     topic: string;
+    /** Where new secrets lie; none: Google chooses. `kmsKey` is the name of a Cloud KMS key in that place. */
+    replicas: readonly Readonly<{ location: string; kmsKey?: string | undefined }>[];
   }>;
 
 /** Every port that Secret Manager stands behind; what a function may do with them is for its account to say. */
@@ -34,8 +36,12 @@ export type Secrets = Readonly<{
 
 /** The ports of one installation, over one client: making a client takes a tenth of a second. */
 export function createSecrets(options: SecretManagerOptions): Secrets {
-  const { project, installation, topic } = options;
-  const secrets = { api: createSecretManagerApi(project, options), installation };
+  const { project, installation, topic, replicas } = options;
+  const secrets = {
+    api: createSecretManagerApi(project, options),
+    installation,
+    replication: replicationIn(replicas),
+  };
   return {
     records: createCertificateRecords({ ...secrets, topic }),
     versions: createCertificateVersions(secrets),
@@ -44,3 +50,16 @@ export function createSecrets(options: SecretManagerOptions): Secrets {
     vault: createKeyVault(secrets),
   };
 }
+
+// https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets#Replication
+const replicationIn = (replicas: SecretManagerOptions['replicas']): Replication =>
+  replicas.length === 0
+    ? { automatic: {} }
+    : {
+        userManaged: {
+          replicas: replicas.map(({ location, kmsKey }) => ({
+            location,
+            ...(kmsKey && { customerManagedEncryption: { kmsKeyName: kmsKey } }),
+          })),
+        },
+      };

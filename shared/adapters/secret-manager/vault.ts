@@ -57,13 +57,13 @@ async function write(
 }
 
 async function create(
-  { api, installation }: SecretsOptions,
+  { api, installation, replication }: SecretsOptions,
   name: string,
   kind: Written['kind'],
 ): Promise<void> {
   const client = await api.client();
   const secret = {
-    replication: { automatic: {} },
+    replication,
     labels: { [`certherd-${kind}`]: installation },
   };
   try {

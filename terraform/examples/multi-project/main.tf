@@ -83,3 +83,8 @@ output "service_accounts" {
   description = "For modules/cluster-access: reconcile reads, sync writes."
   value       = module.certherd.service_accounts
 }
+
+output "config" {
+  description = "For certherd doctor."
+  value       = module.certherd.config
+}

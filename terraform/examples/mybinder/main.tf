@@ -134,3 +134,8 @@ output "kubeconfig_secrets" {
   description = "The secrets that a person puts kubeconfigs into."
   value       = module.certherd.kubeconfig_secrets
 }
+
+output "config" {
+  description = "For certherd doctor."
+  value       = module.certherd.config
+}

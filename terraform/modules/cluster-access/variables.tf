@@ -7,6 +7,10 @@ variable "installation" {
     condition     = can(regex("^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$", var.installation))
     error_message = "Give at most 20 lower-case letters, digits and \"-\", beginning with a letter and not ending with \"-\"."
   }
+  validation {
+    condition     = !can(regex("-(cert|account|pending|queue)(-|$)", var.installation))
+    error_message = "No installation is called so: \"-cert\", \"-account\", \"-pending\" and \"-queue\" as a word are refused."
+  }
 }
 
 variable "reader" {

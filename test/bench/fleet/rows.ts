@@ -4,7 +4,7 @@ import { milliseconds, repeated, timed } from '../figures.ts';
 import {
   type Asked,
   builtFunction,
-  deployedNodeOptions,
+  deployedEnvironment,
   firstAnswer,
   startFunction,
 } from '../function-process.ts';
@@ -50,14 +50,14 @@ async function measured(bench: Bench) {
     const calls = difference(before, await allCalls());
     const mebibytes = memoryOf(of.running.child.pid).peak;
     requireKept(await firstAnswer(of, { ...TICK, path: '/plan' }));
-    const nodeOptions = deployedNodeOptions('reconcile');
+    const environment = JSON.stringify(deployedEnvironment('reconcile'));
     const perTick = Object.entries(calls).map(([kind, count]) => `${count / TICKS} ${kind}`);
     return {
-      what: `${reconcileRow.what}, NODE_OPTIONS=${nodeOptions}`,
-      measured: `peak ${Math.max(...ticks).toFixed(2)} s, ${mebibytes} MiB; ${milliseconds(ticks)}; calls a tick: ${perTick.join(', ')}`,
+      what: `${reconcileRow.what}, environment ${environment}`,
+      measured: `peak ${Math.max(...ticks).toFixed(2)} s, ${mebibytes.toFixed(1)} MiB; ${milliseconds(ticks)}; calls a tick: ${perTick.join(', ')}`,
       isReached: Math.max(...ticks) <= MOST_SECONDS && mebibytes <= MOST_MIB && areFew(calls),
       peers: '',
-      samples: { ticks, mebibytes, calls, nodeOptions },
+      samples: { ticks, mebibytes, calls, environment },
     };
   } finally {
     await of.running.stop();

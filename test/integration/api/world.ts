@@ -7,7 +7,7 @@ import { apiDependencies } from '../../../functions/dependencies.ts';
 import { systemClock } from '../../../local/clock.ts';
 import { startCloudTasks } from '../../../local/cloud-tasks/cloud-tasks.ts';
 import { GoogleFault, listenOnLoopback } from '../../../local/google-api.ts';
-import { startMetadata } from '../../../local/metadata/metadata.ts';
+import { type Metadata, startMetadata } from '../../../local/metadata/metadata.ts';
 import { startScheduler } from '../../../local/scheduler/scheduler.ts';
 import { startSecretManager } from '../../../local/secret-manager/secret-manager.ts';
 import { memoryStore } from '../../../local/state.ts';
@@ -34,6 +34,8 @@ export type World = Readonly<{
   /** One request in a member's name; without one, without a token. */
   ask: (who: string | undefined, request: string, init?: RequestInit) => Promise<Answer>;
   token: (email: string, audience?: string) => Promise<string>;
+  /** What Identity-Aware Proxy puts before the api on behalf of somebody. */
+  assertion: Metadata['assertion'];
   /** What reconcile answers to `/look` and `/plan`; a number is a bare status. */
   answers: Record<string, unknown>;
   /** What the other functions were woken with. */
@@ -46,8 +48,11 @@ export type World = Readonly<{
   close: () => Promise<void>;
 }>;
 
+/** Set where Identity-Aware Proxy stands before the api. */
+type Proxy = Readonly<{ iapAudience?: string }>;
+
 /** The api function as it is deployed, over stand-ins; reconcile and issue are played by the test. */
-export async function startWorld(): Promise<World> {
+export async function startWorld({ iapAudience }: Proxy = {}): Promise<World> {
   const clock = systemClock;
   const metadata = await startMetadata({ store: memoryStore(), clock, project: 'p' });
   const { identityToken } = metadata;
@@ -68,6 +73,7 @@ export async function startWorld(): Promise<World> {
   const config = configOf({
     reconcileUrl: `${players.url}/reconcile`,
     issueUrl: `${players.url}/issue`,
+    iapAudience,
     endpoints: {
       metadata: metadata.urlFor('api@p.iam.gserviceaccount.com'),
       tasks: parts.tasks.url,
@@ -89,6 +95,7 @@ export async function startWorld(): Promise<World> {
     ...players,
     url: api.url,
     records: createSecrets({
+      replicas: [],
       project: 'p',
       installation: config.installation,
       topic: config.runtime.topic,
@@ -96,6 +103,7 @@ export async function startWorld(): Promise<World> {
       endpoint: parts.secretManager.url,
     }).records,
     token,
+    assertion: metadata.assertion,
     ask: async (who, request, init = {}) =>
       answer(await fetch(...requestOf(api.url, request, init, who && (await token(who))))),
     log,
@@ -136,7 +144,12 @@ async function startPlayers() {
 function configOf({
   endpoints,
   ...runtime
-}: Readonly<{ reconcileUrl: string; issueUrl: string; endpoints: Record<string, string> }>) {
+}: Readonly<{
+  reconcileUrl: string;
+  issueUrl: string;
+  iapAudience: string | undefined;
+  endpoints: Record<string, string>;
+}>) {
   const parsed = parseConfig({
     project: 'p',
     issuers: { staging: { directory: 'https://ca.test/directory' } },

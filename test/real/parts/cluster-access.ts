@@ -2,8 +2,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Agent, fetch } from 'undici';
 import { expect, vi } from 'vitest';
-import { workplace } from '../terraform-plan/terraform.ts';
 import { kubeconfig, type RealCluster } from './real-cluster.ts';
+import { workplace } from './terraform.ts';
 
 /** The parts of an answer that tests look at. */
 export type Answer = Readonly<{

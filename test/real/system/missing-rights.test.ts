@@ -23,7 +23,7 @@ test.for<[string, Embedded, RegExp, () => Error, readonly string[]]>([
     /\/tasks(\?|$)/,
     refused,
     [
-      'cloudtasks.tasks.create on projects/p/locations/europe-west1/queues/certherd-test',
+      'cloudtasks.tasks.create on projects/p/locations/europe-west1/queues/certherd-queue-test',
       'reconcile',
     ],
   ],

@@ -1,6 +1,7 @@
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { workplace } from './terraform.ts';
+import { workplace } from '../parts/terraform.ts';
 
 const place = workplace();
 
@@ -19,11 +20,10 @@ afterAll(() => place.remove());
 
 /** What a person reads who plans the module with these variables; nothing when all is well. */
 async function read(differs: Readonly<Record<string, unknown>>): Promise<string> {
-  const given = Object.entries({ ...GOOD, ...differs }).map(
-    ([name, value]) => `-var=${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
-  );
+  const given = join(place.module, 'given.tfvars.json');
+  writeFileSync(given, JSON.stringify({ ...GOOD, ...differs }));
   try {
-    await place.terraform(place.module, 'plan', '-no-color', ...given);
+    await place.terraform(place.module, 'plan', '-no-color', `-var-file=${given}`);
     return '';
   } catch (error) {
     // Terraform breaks lines where a terminal would, and draws a border.
@@ -33,6 +33,24 @@ async function read(differs: Readonly<Record<string, unknown>>): Promise<string>
 
 test('good variables are planned', async () => {
   expect(await read({})).toBe('');
+});
+
+test('a time zone may be UTC alone', async () => {
+  expect(await read({ time_zone: 'UTC' })).toBe('');
+});
+
+test('what is given as null has its default', async () => {
+  const nulls = ['location', 'installation', 'opt_in_annotation', 'keep_versions', 'time_zone'];
+  expect(await read(Object.fromEntries(nulls.map((name) => [name, null])))).toBe('');
+});
+
+test('no name, number, issuer, cluster or zone may be null', async () => {
+  const names = ['project_id', 'project_number', 'issuers', 'clusters', 'zones'];
+  const said = await read(Object.fromEntries(names.map((name) => [name, null])));
+  const told = [...said.matchAll(/suitable for var\.(\w+) .{0,60}may not be set to null/g)].map(
+    ([, name]) => name,
+  );
+  expect(told.sort()).toEqual(names.sort());
 });
 
 test.for<[string, Record<string, unknown>, string]>([
@@ -58,7 +76,7 @@ test.for<[string, Record<string, unknown>, string]>([
         { cluster: 'other', namespace: 'web', secret: 'tls', names: ['a.test'], issuer: 'none' },
       ],
     },
-    'A certificate names a cluster that is not configured; give one of main.',
+    'A certificate names no cluster, or one that is not configured; give one of main.',
   ],
   [
     'a zone without its project',
@@ -78,7 +96,88 @@ test.for<[string, Record<string, unknown>, string]>([
   [
     "an installation inside another's prefix",
     { installation: 'herd-pending' },
-    "its secrets would lie inside another installation's.",
+    "its secrets or queues would lie inside another installation's.",
+  ],
+  [
+    "an installation whose queues would be another's",
+    { installation: 'herd-queue-x' },
+    "its secrets or queues would lie inside another installation's.",
+  ],
+  [
+    'an issuer without its directory',
+    { issuers: { test: { contact: 'ops@example.org' } } },
+    "Each issuer's directory must be an https:// URL with a path",
+  ],
+  [
+    'a root that is its first line alone',
+    {
+      issuers: {
+        test: {
+          directory: 'https://ca.test/directory',
+          ca_certificate: '-----BEGIN CERTIFICATE-----',
+        },
+      },
+    },
+    'must be the PEM text of a certificate, from its BEGIN line to its END line',
+  ],
+  [
+    'a kubeconfig for nobody',
+    { clusters: [{ name: 'main', kubeconfig_secrets: { writer: 'kubeconfig-main' } }] },
+    'Give kubeconfig_secrets a reader, and a writer if it is another',
+  ],
+  [
+    'an allow rule without its names',
+    { clusters: [{ ...GOOD.clusters[0], allow: [{ namespaces: ['web'] }] }] },
+    'Each allow rule needs at least one namespace and one DNS name',
+  ],
+  [
+    'a certificate for no cluster',
+    { certificates: [{ namespace: 'web', secret: 'tls', names: ['a.test'] }] },
+    'A certificate names no cluster, or one that is not configured; give one of main.',
+  ],
+  [
+    'a certificate without its namespace',
+    { certificates: [{ cluster: 'main', secret: 'tls', names: ['a.test'] }] },
+    "A certificate's namespace and secret must be given",
+  ],
+  [
+    'a certificate without its names',
+    { certificates: [{ cluster: 'main', namespace: 'web', secret: 'tls' }] },
+    'A certificate has from 1 to 100 names.',
+  ],
+  [
+    'a network without its subnetwork',
+    { vpc_egress: { network: 'main' } },
+    'Give network and subnetwork',
+  ],
+  [
+    'an address that is no DNS name',
+    { delegated: ['10.0.0.1'] },
+    'Give DNS names such as "partner.example", no addresses',
+  ],
+  [
+    "somebody else's channel",
+    { notification_channels: ['projects/other/notificationChannels/1'] },
+    'A channel must be of the project itself, "projects/acme-tls/notificationChannels/N"',
+  ],
+  [
+    'an area without its city',
+    { time_zone: 'Europe/+' },
+    'Give a name of the tz database, "UTC" or area and city, such as "Europe/Berlin".',
+  ],
+  [
+    'more labels than Google takes',
+    { labels: Object.fromEntries(Array.from({ length: 61 }, (_, n) => [`k${n}`, 'v'])) },
+    'Give at most 60 labels',
+  ],
+  [
+    'a configuration that is too large',
+    {
+      certificates: Array.from({ length: 500 }, (_, n) => ({
+        ...{ cluster: 'main', namespace: 'web', secret: `tls-${n}`, names: [`${n}.a.test`] },
+      })),
+    },
+    "bytes and a function's environment takes 32768: ask for fewer certificates here",
   ],
   [
     'a folder without the zips',

@@ -1,13 +1,24 @@
 import { expect, test } from 'vitest';
+import { known } from '../../../cli/doctor/known.ts';
 import { parseConfig } from '../../../shared/config.ts';
-import { type Planned, planOf, ROOT_NAMES, type Root } from './plan.ts';
+import { temporaryFolder } from '../parts/folder.ts';
+import {
+  factsOf,
+  outputsOf,
+  type Planned,
+  PROJECT,
+  planOf,
+  ROOT_NAMES,
+  type Root,
+} from './plan.ts';
 
-const FUNCTIONS = ['api', 'issue', 'reconcile', 'sync'];
+/** By name; the api twice, for its image comes from a function that nobody calls. */
+const FUNCTIONS = ['api', 'api', 'issue', 'reconcile', 'sync'];
 
 type Environment = Readonly<{ NODE_ENV: string; CERTHERD_CONFIG: string }>;
 
-/** What each of the four functions finds in its environment, by its name. */
-function environments(plan: readonly Planned[]): ReadonlyMap<string, Environment> {
+/** What each function finds in its environment, beside its name. */
+function environments(plan: readonly Planned[]): readonly (readonly [string, Environment])[] {
   const functions = plan
     .filter(({ type }) => type === 'google_cloudfunctions2_function')
     .map(({ values }) => {
@@ -20,22 +31,22 @@ function environments(plan: readonly Planned[]): ReadonlyMap<string, Environment
   const services = plan
     .filter(({ type }) => type === 'google_cloud_run_v2_service')
     .map(({ values }) => {
-      const { build_config, template } = values as {
-        build_config: [{ function_target: string }];
+      const { template } = values as {
         template: [{ containers: [{ env: { name: string; value: string }[] }] }];
       };
       const entries = template[0].containers[0].env.map(({ name, value }) => [name, value]);
-      return [build_config[0].function_target, Object.fromEntries(entries)] as const;
+      const environment = Object.fromEntries(entries);
+      return [environment.FUNCTION_TARGET, environment] as const;
     });
-  return new Map([...functions, ...services]);
+  return [...functions, ...services];
 }
 
 test.for(ROOT_NAMES)(
   '%s is planned offline, and its four functions take their configuration',
   async (root) => {
     const found = environments(await planOf(root));
-    expect([...found.keys()].sort()).toEqual(FUNCTIONS);
-    for (const { NODE_ENV, CERTHERD_CONFIG } of found.values()) {
+    expect(found.map(([name]) => name).sort()).toEqual(FUNCTIONS);
+    for (const [, { NODE_ENV, CERTHERD_CONFIG }] of found) {
       expect(NODE_ENV).toBe('production');
       const parsed = parseConfig(JSON.parse(CERTHERD_CONFIG));
       expect('faults' in parsed ? parsed.faults : []).toEqual([]);
@@ -43,9 +54,23 @@ test.for(ROOT_NAMES)(
   },
 );
 
+test.for(ROOT_NAMES)('what %s puts out is all that the doctor needs', async (root) => {
+  const folder = temporaryFolder();
+  try {
+    const terraformOutput = folder.write('out.json', await outputsOf(root));
+    const { config, url } = known({ config: undefined, terraformOutput });
+    expect([config?.project, url]).toEqual([
+      PROJECT,
+      expect.stringMatching(/^https:.*\.run\.app$/),
+    ]);
+  } finally {
+    folder.remove();
+  }
+});
+
 const configOf = async (root: Root) => {
-  const { CERTHERD_CONFIG } = environments(await planOf(root)).get('api') as Environment;
-  return JSON.parse(CERTHERD_CONFIG);
+  const [, environment] = environments(await planOf(root)).find(([name]) => name === 'api') ?? [];
+  return JSON.parse(environment?.CERTHERD_CONFIG ?? '');
 };
 
 test('the configuration names what the plan makes', async () => {
@@ -65,3 +90,14 @@ test('the configuration names what the plan makes', async () => {
   );
   expect(zones).toEqual([{ project: 'names-of-acme' }]);
 });
+
+test.for(ROOT_NAMES)(
+  'the api of %s is looked at from outside unless a proxy stands before it',
+  async (root) => {
+    const plan = await planOf(root);
+    const checks = plan.filter(({ address }) =>
+      /uptime_check_config\.api|alert_policy\.api_down|iam_member\.uptime/.test(address),
+    );
+    expect(checks).toHaveLength(factsOf(root).iap ? 0 : 3);
+  },
+);

@@ -154,13 +154,13 @@ test.for<[string, Entry, boolean]>([
 test('absence, dead letters, queues and the api are alerts as well, each with a way to somebody and words for them', () => {
   const alerts = plan.filter(({ type }) => type === 'google_monitoring_alert_policy');
   expect(alerts.map(({ address }) => address.split('.').at(-1))).toEqual([
-    'api_down',
+    'api_down[0]',
     'dead_letters',
     'line["below_10_percent"]',
     'line["below_20_percent"]',
     'line["failure"]',
     'no_run',
-    'queue_stands_still',
+    'queue_stands_still["production"]',
   ]);
   for (const { values } of alerts) {
     const { notification_channels, documentation } = values as {

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { workplace } from './terraform.ts';
+import { workplace } from '../parts/terraform.ts';
 
 const place = workplace();
 afterAll(() => place.remove());

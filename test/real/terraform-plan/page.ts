@@ -71,7 +71,8 @@ function targets(on: string, reading: Reading): readonly string[] {
     'the project': [`project ${PROJECT}`],
     'the api': [`service ${installation}-api`],
     'the api, with iap': facts.iap ? [`service ${installation}-api`] : [],
-    'each queue': facts.issuers.map((issuer) => `queue ${installation}-${issuer}`),
+    'the api, without iap': facts.iap ? [] : [`service ${installation}-api`],
+    'each queue': facts.issuers.map((issuer) => `queue ${installation}-queue-${issuer}`),
     'each zone': facts.zones.map((zone) => `zone ${zone}`),
     'challenges in each zone': facts.zones.map(
       (zone) => `zone ${zone} if ${condition('challenges in each zone', reading)}`,
@@ -94,5 +95,9 @@ function condition(on: string, { conditions, facts }: Reading): string {
       ? `${conditions.certificates} || ${conditions.keys}`
       : conditions[on];
   if (!shape) throw new Error(`docs/permissions.md does not say what "${on}" is`);
-  return shape.replaceAll('NUMBER', PROJECT_NUMBER).replaceAll('INSTALLATION', facts.installation);
+  return shape
+    .replaceAll('NUMBER', PROJECT_NUMBER)
+    .replaceAll('INSTALLATION', facts.installation)
+    .replaceAll('PROJECT', PROJECT)
+    .replaceAll('LOCATION', facts.location);
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { z } from 'zod';
-import { workplace } from './terraform.ts';
+import { workplace } from '../parts/terraform.ts';
 
 /** A resource as it would be made: what is known only after apply is absent from `values`. */
 export type Planned = Readonly<{
@@ -19,6 +19,7 @@ export type Facts = Readonly<{
   /** Function => the ids of the secrets that it reads kubeconfigs from. */
   kubeconfigs: Readonly<Record<string, readonly string[]>>;
   iap: boolean;
+  location: string;
 }>;
 
 /** One project for all plans: what is apart here is apart by more than its project. */
@@ -28,7 +29,12 @@ const CHANNEL = `projects/${PROJECT}/notificationChannels/1`;
 const ZONE_PROJECT = 'names-of-acme';
 const CLUSTER_PROJECT = 'clusters-of-acme';
 
-const NOTHING_SPECIAL = { gkeProjects: [PROJECT], kubeconfigs: {}, iap: false };
+const NOTHING_SPECIAL = {
+  gkeProjects: [PROJECT],
+  kubeconfigs: {},
+  iap: false,
+  location: 'europe-west1',
+};
 
 type RootShape = Readonly<{
   example: string;
@@ -40,7 +46,12 @@ type RootShape = Readonly<{
 const ROOTS = {
   simple: {
     example: 'simple',
-    variables: {},
+    variables: {
+      cluster: `projects/${PROJECT}/locations/europe-west1/clusters/main`,
+      zone: 'example-org',
+      contact: 'ops@example.org',
+      people: '["user:ops@example.org"]',
+    },
     facts: {
       ...NOTHING_SPECIAL,
       installation: 'certherd',
@@ -54,6 +65,7 @@ const ROOTS = {
     facts: {
       ...NOTHING_SPECIAL,
       installation: 'certherd-staging',
+      location: 'us-central1',
       issuers: ['letsencrypt'],
       zones: [`${ZONE_PROJECT}/staging-mybinder-org`],
     },
@@ -64,6 +76,7 @@ const ROOTS = {
     facts: {
       ...NOTHING_SPECIAL,
       installation: 'certherd-production',
+      location: 'us-central1',
       issuers: ['letsencrypt'],
       zones: [`${ZONE_PROJECT}/mybinder-org`, `${ZONE_PROJECT}/mybinder-ovh`],
       kubeconfigs: {
@@ -86,6 +99,7 @@ const ROOTS = {
       gkeProjects: [CLUSTER_PROJECT],
       kubeconfigs: {},
       iap: true,
+      location: 'europe-west1',
     },
   },
 } as const satisfies Record<string, RootShape>;
@@ -95,16 +109,27 @@ export const ROOT_NAMES = Object.keys(ROOTS) as Root[];
 
 export const factsOf = (root: Root): Facts => ROOTS[root].facts;
 
-const plans = new Map<Root, Promise<readonly Planned[]>>();
+type Plan = z.infer<typeof shown>['planned_values'];
 
-/** Everything that an example makes, as the real provider plans it. Each is initialised, validated and planned once in a run. */
-export function planOf(root: Root): Promise<readonly Planned[]> {
+const plans = new Map<Root, Promise<Plan>>();
+
+/** Everything that an example makes, and nothing that it only reads, as the real provider plans it. Each is initialised, validated and planned once in a run. */
+export const planOf = async (root: Root): Promise<readonly Planned[]> =>
+  (await planFor(root)).root_module.child_modules
+    .flatMap((module) => module.resources)
+    .filter(({ mode }) => mode === 'managed');
+
+/** What `terraform output -json` prints for an example, as far as it is known before anything is made. */
+export const outputsOf = async (root: Root): Promise<Plan['outputs']> =>
+  (await planFor(root)).outputs;
+
+function planFor(root: Root): Promise<Plan> {
   const plan = plans.get(root) ?? planned(root);
   plans.set(root, plan);
   return plan;
 }
 
-async function planned(root: Root): Promise<readonly Planned[]> {
+async function planned(root: Root): Promise<Plan> {
   const { example, variables } = ROOTS[root];
   const place = workplace();
   const folder = join(place.module, 'examples', example);
@@ -120,25 +145,25 @@ async function planned(root: Root): Promise<readonly Planned[]> {
     const verdict = JSON.parse(await place.terraform(folder, 'validate', '-json'));
     if (verdict.diagnostics.length > 0) throw new Error(JSON.stringify(verdict.diagnostics));
     await place.terraform(folder, 'plan', '-no-color', '-out=plan', ...given);
-    return resourcesOf(JSON.parse(await place.terraform(folder, 'show', '-json', 'plan')));
+    return shown.parse(JSON.parse(await place.terraform(folder, 'show', '-json', 'plan')))
+      .planned_values;
   } finally {
     place.remove();
   }
 }
 
 const resource = z.object({
+  mode: z.enum(['managed', 'data']),
   address: z.string(),
   type: z.string(),
   values: z.record(z.string(), z.unknown()),
 });
+/** https://developer.hashicorp.com/terraform/internals/json-format#values-representation */
 const shown = z.object({
   planned_values: z.object({
+    outputs: z.record(z.string(), z.object({ value: z.unknown() })),
     root_module: z.object({
       child_modules: z.array(z.object({ resources: z.array(resource) })),
     }),
   }),
 });
-
-/** https://developer.hashicorp.com/terraform/internals/json-format#values-representation */
-const resourcesOf = (json: unknown): readonly Planned[] =>
-  shown.parse(json).planned_values.root_module.child_modules.flatMap((module) => module.resources);

@@ -5,13 +5,13 @@ import { applyManifests } from '../../../local/kubernetes/manifests.ts';
 import type { KubernetesObject } from '../../../local/kubernetes/object.ts';
 import type { Policy } from '../../../local/wire/policy.ts';
 import { ingress } from '../../integration/system/running.ts';
-import { type Cloud, PROJECT, startCloud } from './cloud.ts';
+import { agent, type Cloud, PROJECT, startCloud } from './cloud.ts';
 import { type Deployment, startDeployment } from './deployment.ts';
 import { type Workspace, workspace } from './terraform.ts';
 
 const DAY_MS = 86_400_000;
 const FUNCTIONS = ['reconcile', 'issue', 'sync', 'api'];
-const ALWAYS = ['-input=false', '-no-color', '-parallelism=40'];
+const AT_ONCE = '-parallelism=40';
 
 let cloud: Cloud;
 let root: Workspace;
@@ -26,8 +26,7 @@ beforeAll(async () => {
     // The functions of the cloud have addresses that this machine does not.
     'certherd/loopback_override.tf': `locals {\n  function_urls = { for name in ["reconcile", "issue", "sync"] : name => "${cloud.host.url}/\${name}" }\n}\n`,
   });
-  const applied = await root.run('apply', '-auto-approve', ...ALWAYS);
-  if (applied.code !== 0) throw new Error(applied.output);
+  await root.run('apply', '-auto-approve', AT_ONCE);
   one = await startDeployment(cloud);
 });
 
@@ -88,7 +87,7 @@ const policyUrl = (of: 'project' | 'zone' | 'queue' | 'secret' | 'account') => {
     project: `${cloud.stub.url}/resourcemanager/v1/projects/${PROJECT}`,
     account: `${cloud.stub.url}/iam/v1/projects/${PROJECT}/serviceAccounts/${caller}`,
     zone: `${dns.url}/dns/v1/projects/${PROJECT}/managedZones/a-test`,
-    queue: `${tasks.url}/v2/${LOCATION}/queues/certherd-test`,
+    queue: `${tasks.url}/v2/${LOCATION}/queues/certherd-queue-test`,
     secret: `${secretManager.url}/v1/projects/${PROJECT}/secrets/other-reader`,
   }[of];
 };
@@ -118,8 +117,48 @@ async function without({ on, role, of }: Grant, work: () => Promise<void>): Prom
 }
 
 test('a second plan finds nothing to do', async () => {
-  const plan = await root.run('plan', '-detailed-exitcode', ...ALWAYS);
-  expect(plan).toMatchObject({ code: 0 });
+  await expect(root.run('plan', '-detailed-exitcode', AT_ONCE)).resolves.toBeUndefined();
+});
+
+const SERVICES = `/run/v2/${LOCATION}/services`;
+const API = `${SERVICES}/certherd-api`;
+
+test('an image that nobody built is refused', async () => {
+  const image = 'europe-west1-docker.pkg.dev/project-a/certherd-api/api';
+  await expect(
+    cloud.asOwner('POST', `${cloud.stub.url}${SERVICES}?serviceId=unbuilt`, {
+      template: { containers: [{ image }] },
+    }),
+  ).rejects.toThrow(`Image '${image}' not found.`);
+});
+
+test('the api runs the image that a function made of its zip, and follows it to the next zip in one apply', async () => {
+  const first = cloud.stub.imageOf(API);
+  expect(first).toMatch(/^[0-9a-f]{64}$/);
+  root.folder.write('dist/api.zip', 'the next zip of api');
+  await root.run('apply', '-auto-approve', AT_ONCE);
+  const next = cloud.stub.imageOf(API);
+  expect(next).toMatch(/^[0-9a-f]{64}$/);
+  expect(next).not.toBe(first);
+  expect(cloud.stub.imageOf(`${API}-build`)).toBe(next);
+  await root.run('plan', '-detailed-exitcode', AT_ONCE);
+});
+
+test('nobody may call the function that the image comes from', () => {
+  expect(cloud.stub.policy(`${API}-build`).bindings ?? []).toEqual([]);
+});
+
+test('a service agent of Google that nobody made is named when it is granted something', async () => {
+  const absent = agent('pubsub');
+  const grant = 'module.certherd.google_pubsub_subscription_iam_member.dead_letter';
+  const again = () => root.run('apply', '-auto-approve', `-target=${grant}`, `-replace=${grant}`);
+  cloud.agents.delete(absent);
+  try {
+    await expect(again()).rejects.toThrow(`Service account ${absent} does not exist.`);
+  } finally {
+    cloud.agents.add(absent);
+  }
+  await again();
 });
 
 test('a person puts the kubeconfigs into the secrets that were made for them', async () => {
@@ -139,7 +178,6 @@ test("Google's own agents may publish, and take off what is given up", async () 
       await cloud.policyAt(`${pubsub.url}/v1/projects/${PROJECT}/${resource}`),
       permission,
     );
-  const agent = (name: string) => `service-123456789012@gcp-sa-${name}.iam.gserviceaccount.com`;
   expect(await holders('topics/certherd-versions', 'pubsub.topics.publish')).toEqual([
     `certherd-reconcile@${PROJECT}.iam.gserviceaccount.com`,
     agent('secretmanager'),
@@ -269,7 +307,7 @@ test.for<[string, Sample]>([
     {
       lost: { on: 'queue', role: 'task_creator', of: 'reconcile' },
       permission: 'cloudtasks.tasks.create',
-      resource: 'queues/certherd-test',
+      resource: 'queues/certherd-queue-test',
     },
   ],
   [
@@ -397,7 +435,7 @@ test('what was granted and not used is what is known to be asked for out of sigh
 });
 
 test('a deployment without its queue says which one is missing', async () => {
-  const queue = `${LOCATION}/queues/certherd-test`;
+  const queue = `${LOCATION}/queues/certherd-queue-test`;
   const before = one.log.length;
   await cloud.asOwner('DELETE', policyUrl('queue'));
   await apply(ingress('late', ['late.a.test'], 'late-tls'));
@@ -417,8 +455,7 @@ test('a deployment without its queue says which one is missing', async () => {
 });
 
 test('destroy leaves nothing but the certificates and the accounts with their CA', async () => {
-  const destroyed = await root.run('destroy', '-auto-approve', ...ALWAYS);
-  expect(destroyed).toMatchObject({ code: 0 });
+  await root.run('destroy', '-auto-approve', AT_ONCE);
   const { dns, pubsub, tasks, scheduler, secretManager } = cloud.services;
   const left = await Promise.all(
     [

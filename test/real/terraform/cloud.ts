@@ -29,14 +29,22 @@ const NUMBERS = new Map([
   [PROJECT, '123456789012'],
   [ZONES_PROJECT, '123456789013'],
 ]);
+/** What `terraform/prepare.sh` makes in a new project; Google makes none of them before somebody asks. */
+const AGENTS = ['secretmanager', 'pubsub', 'monitoring-notification'];
 const OWNER = `terraform@${PROJECT}.iam.gserviceaccount.com`;
 const CLUSTER = `projects/${PROJECT}/locations/europe-west1/clusters/main`;
+
+/** The e-mail of Google's service agent of that name in the project. */
+export const agent = (name: string): string =>
+  `service-${NUMBERS.get(PROJECT)}@gcp-sa-${name}.iam.gserviceaccount.com`;
 
 /** A project in which nothing is deployed yet: the stand-ins of `local/`, the stub for the rest, a CA and a cluster. */
 export type Cloud = Readonly<{
   services: Services;
   containerUrl: string;
   stub: GoogleStub;
+  /** E-mails of the service agents of Google that there are. */
+  agents: Set<string>;
   iam: Iam;
   ca: AcmeCa;
   /** Where the functions will be. */
@@ -58,7 +66,8 @@ export type Cloud = Readonly<{
 export async function startCloud(): Promise<Cloud> {
   const keeper = createKeeper(undefined);
   const clock = shiftedClock();
-  const stub = await keeper.start('stub', () => startGoogleStub(NUMBERS));
+  const agents = new Set(AGENTS.map(agent));
+  const stub = await keeper.start('stub', () => startGoogleStub({ projects: NUMBERS, agents }));
   const metadata = await keeper.start('metadata', (kept) =>
     startMetadata({ ...kept, clock: systemClock, project: PROJECT }),
   );
@@ -69,8 +78,11 @@ export async function startCloud(): Promise<Cloud> {
   const policyAt = (url: string) => asOwner<Policy>(readsBy(url), `${url}:getIamPolicy`);
   const iam = createIam({ stub, numbers: NUMBERS, accountOf, owner: OWNER, policyAt });
   const common = { clock, identityToken };
-  const before = (request: IncomingMessage, body: string) =>
-    iam.require(`http://${request.headers.host}`, request, body);
+  const before = async (request: IncomingMessage, body: string) => {
+    await iam.require(`http://${request.headers.host}`, request, body);
+    // The stand-ins take any member; who is there, the stub knows.
+    if (request.url?.includes(':setIamPolicy')) stub.checkPolicy(JSON.parse(body).policy);
+  };
   const pubsub = await keeper.start('pubsub', (kept) =>
     startPubSub({ ...kept, ...common, before }),
   );
@@ -115,7 +127,7 @@ export async function startCloud(): Promise<Cloud> {
     scheduler: services.scheduler.url,
   };
   return {
-    ...{ services, stub, iam, ca, host, clock, clusters, asOwner, policyAt, ownerToken },
+    ...{ services, stub, agents, iam, ca, host, clock, clusters, asOwner, policyAt, ownerToken },
     kubeconfigs: {
       reader: kubeconfig({ ...clusters.other, token: other.reconcile }),
       writer: kubeconfig({ ...clusters.other, token: other.sync }),

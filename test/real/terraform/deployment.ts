@@ -1,3 +1,4 @@
+import { createClient } from '../../../cli/client.ts';
 import { apiFunction } from '../../../functions/api.ts';
 import {
   apiDependencies,
@@ -29,8 +30,8 @@ export type Deployment = Readonly<{
   /** One Scheduler run, and everything that follows from it at once. */
   tick(): Promise<void>;
   settle(): Promise<void>;
-  /** A person asks the api, through both of its doors. */
-  ask(method: string, path: string, body?: unknown): Promise<Answer>;
+  /** A person asks the api with the command line's own client, through both of its doors. */
+  ask(method: 'GET' | 'POST', path: string, body?: unknown): Promise<Answer>;
   records(): Promise<readonly StoredRecord[]>;
 }>;
 
@@ -95,16 +96,12 @@ export async function startDeployment(cloud: Cloud): Promise<Deployment> {
       await settle();
     },
     async ask(method, path, body) {
-      const token = `Bearer ${await services.metadata.identityToken(PERSON, audience)}`;
-      const response = await fetch(`${host.url}/api${path}`, {
-        method,
-        headers: {
-          ...{ authorization: token, 'x-serverless-authorization': token },
-          'content-type': 'application/json',
-        },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      });
-      return { status: response.status, body: (await response.json()) as Answer['body'] };
+      const token = await services.metadata.identityToken(PERSON, audience);
+      const client = createClient({ url: `${host.url}/api`, tokenCommand: `echo ${token}` });
+      const { status, document } = await (method === 'POST'
+        ? client.post(path, body)
+        : client.get(path));
+      return { status, body: document as Answer['body'] };
     },
     records: async () =>
       (await reconcile.ports()).records.list((id, problem) => {

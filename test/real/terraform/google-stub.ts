@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage } from 'node:http';
+import { isDeepStrictEqual } from 'node:util';
 import { GoogleFault, listenOnLoopback, type RunningApi } from '../../../local/google-api.ts';
 import { noPolicy, type Policy, replacedPolicy } from '../../../local/wire/policy.ts';
-import { type Fields, KINDS, type Kind } from './stub-resources.ts';
+import { type Built, type Fields, KINDS, type Kind, type Settled } from './stub-resources.ts';
 
 /** The rest of Google Cloud that the module needs, as far as Terraform's provider looks. */
 export type GoogleStub = RunningApi &
@@ -11,18 +12,31 @@ export type GoogleStub = RunningApi &
     resources(): ReadonlyMap<string, Fields>;
     /** The IAM policy of a path; one without bindings when none was ever set. */
     policy(path: string): Policy;
+    /** Refuses, as the real services do, a policy with a role or an account of these projects that is not there. */
+    checkPolicy(policy: Policy): void;
+    /** The digest of the image that the newest revision of a Run service runs, by the service's path. */
+    imageOf(path: string): string | undefined;
   }>;
+
+/** What is there before anything is made: projects, number by id, and the e-mails of Google's service agents. */
+export type Given = Readonly<{
+  projects: ReadonlyMap<string, string>;
+  agents: ReadonlySet<string>;
+}>;
 
 type Kept = { resource: Fields; policy?: Policy; also: readonly string[] };
 
-type Desk = Readonly<{
-  kept: Map<string, Kept>;
-  operations: Map<string, Fields>;
-  policies: Map<string, Policy>;
-  /** Number by id. */
-  projects: ReadonlyMap<string, string>;
-  next(): number;
-}>;
+type Desk = Given &
+  Readonly<{
+    kept: Map<string, Kept>;
+    operations: Map<string, Fields>;
+    policies: Map<string, Policy>;
+    /** Every image that was built, as it is now. */
+    images: Map<string, Built>;
+    /** What the newest revision of each Run service runs. */
+    revisions: Map<string, string>;
+    next(): number;
+  }>;
 
 type Call = Readonly<{
   method: string;
@@ -33,8 +47,8 @@ type Call = Readonly<{
   content: string;
 }>;
 
-/** Starts it with the projects that exist, number by id. Whatever it does not know is refused in Google's error shape. */
-export async function startGoogleStub(projects: ReadonlyMap<string, string>): Promise<GoogleStub> {
+/** Starts it with what exists. Whatever it does not know is refused in Google's error shape. */
+export async function startGoogleStub(given: Given): Promise<GoogleStub> {
   let serial = 0;
   const next = () => {
     serial += 1;
@@ -42,7 +56,8 @@ export async function startGoogleStub(projects: ReadonlyMap<string, string>): Pr
   };
   const desk: Desk = {
     ...{ kept: new Map(), operations: new Map(), policies: new Map() },
-    ...{ projects, next },
+    ...{ images: new Map(), revisions: new Map() },
+    ...{ ...given, next },
   };
   const server = createServer((request, response) => {
     void answer(desk, request).then(({ status, reply }) => {
@@ -54,6 +69,8 @@ export async function startGoogleStub(projects: ReadonlyMap<string, string>): Pr
     ...(await listenOnLoopback(server, 0)),
     resources: () => new Map([...desk.kept].map(([path, { resource }]) => [path, resource])),
     policy: (path) => desk.kept.get(path)?.policy ?? desk.policies.get(path) ?? noPolicy,
+    checkPolicy: (replaced) => checkPolicy(desk, replaced),
+    imageOf: (path) => desk.revisions.get(path),
   };
 }
 
@@ -139,14 +156,17 @@ function policy(desk: Desk, call: Call): Fields | undefined {
 }
 
 // As the real services do: a grant to an account or of a role that is not there is refused, so the order of making is proven.
-function checkPolicy({ kept, projects }: Desk, { bindings = [] }: Policy): void {
+function checkPolicy({ kept, projects, agents }: Desk, { bindings = [] }: Policy): void {
   for (const { role, members = [] } of bindings) {
     if (role.startsWith('projects/') && !kept.has(`/iam/v1/${role}`))
       throw new GoogleFault('INVALID_ARGUMENT', `Role ${role} does not exist.`);
     for (const member of members) {
       const [, email, id = ''] =
         /^serviceAccount:(.+@(.+)\.iam\.gserviceaccount\.com)$/.exec(member) ?? [];
-      if (projects.has(id) && !kept.has(`/iam/v1/projects/${id}/serviceAccounts/${email}`))
+      const isThere = /^gcp-sa-/.test(id)
+        ? agents.has(email ?? '')
+        : !projects.has(id) || kept.has(`/iam/v1/projects/${id}/serviceAccounts/${email}`);
+      if (!isThere)
         throw new GoogleFault('INVALID_ARGUMENT', `Service account ${email} does not exist.`);
     }
   }
@@ -238,10 +258,42 @@ function create(desk: Desk, call: Call): Fields | undefined {
   const made = kind.created({ parent, query, body: bodyOf(call), serial: desk.next() });
   const path = `${call.path}/${made.id}`;
   if (desk.kept.has(path)) throw new GoogleFault('ALREADY_EXISTS', `${path} already exists`);
-  desk.kept.set(path, { resource: made.resource, also: Object.keys(made.also ?? {}) });
-  for (const [other, resource] of Object.entries(made.also ?? {}))
-    desk.kept.set(other, { resource, also: [] });
-  return kind.isSlow ? slow(desk, kind.base, made.resource, parent) : made.resource;
+  const resource = settle(desk, { kind, path, resource: made.resource });
+  return kind.isSlow ? slow(desk, kind.base, resource, parent) : resource;
+}
+
+/** Keeps what was made or changed, with all that comes of it. */
+function settle(
+  desk: Desk,
+  { kind, path, resource }: Readonly<{ kind: Kind; path: string; resource: Fields }>,
+): Fields {
+  const settled: Settled = kind.settled?.(path.slice(kind.base.length), resource) ?? { resource };
+  const { built, also = {} } = settled;
+  if (built) desk.images.set(built.image, built);
+  keep(desk, path, { resource: settled.resource, also: Object.keys(also) });
+  for (const [other, shown] of Object.entries(also))
+    keep(desk, other, { resource: shown, also: [] });
+  return settled.resource;
+}
+
+function keep(desk: Desk, path: string, kept: Omit<Kept, 'policy'>): void {
+  if (path.startsWith('/run/')) deploy(desk, path, kept.resource);
+  desk.kept.set(path, { ...desk.kept.get(path), ...kept });
+}
+
+type Template = Readonly<{
+  containers?: readonly Readonly<{ image?: string; baseImageUri?: string }>[];
+}>;
+
+// Another template makes a revision, and what the image means at that moment is what the revision runs.
+function deploy({ kept, images, revisions }: Desk, path: string, { template }: Fields): void {
+  if (isDeepStrictEqual(kept.get(path)?.resource.template, template)) return;
+  const { image = '', baseImageUri } = (template as Template | undefined)?.containers?.[0] ?? {};
+  const built = images.get(image);
+  if (!built) throw new GoogleFault('NOT_FOUND', `Image '${image}' not found.`);
+  if (built.baseImageUri !== baseImageUri)
+    throw new GoogleFault('FAILED_PRECONDITION', `Image '${image}' lacks its base image.`);
+  revisions.set(path, built.digest);
 }
 
 function read({ kept }: Desk, { method, path, verb }: Call): Fields | undefined {
@@ -257,8 +309,9 @@ function change(desk: Desk, call: Call): Fields | undefined {
   const found = desk.kept.get(call.path);
   const at = kindOf(call.path);
   if (!found || !at) throw notFound(call.path);
-  found.resource = { ...found.resource, ...bodyOf(call) };
-  return at.kind.isSlow ? slow(desk, at.kind.base, found.resource, at.parent) : found.resource;
+  const changed = { ...found.resource, ...bodyOf(call) };
+  const resource = settle(desk, { kind: at.kind, path: call.path, resource: changed });
+  return at.kind.isSlow ? slow(desk, at.kind.base, resource, at.parent) : resource;
 }
 
 function remove(desk: Desk, { method, path }: Call): Fields | undefined {

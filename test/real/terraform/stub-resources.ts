@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+
 /** What a create request says: `parent` is the collection's parent, as in `projects/p/locations/l`. */
 export type Creation = Readonly<{
   parent: string;
@@ -9,12 +11,18 @@ export type Creation = Readonly<{
 
 export type Fields = Readonly<Record<string, unknown>>;
 
+/** `resource` is what was asked for, and what the service notes once. */
+export type Created = Readonly<{ id: string; resource: Fields }>;
+
 /** `resource` is what replies show; `also` are resources by path that come and go with it. */
-export type Created = Readonly<{
-  id: string;
+export type Settled = Readonly<{
   resource: Fields;
   also?: Readonly<Record<string, Fields>>;
+  built?: Built;
 }>;
+
+/** An image: the digest of what it was built from, and what must be put beneath it where it is to run; undefined when it is whole. */
+export type Built = Readonly<{ image: string; digest: string; baseImageUri: string | undefined }>;
 
 /** A kind of resource: where its collection is, and what becomes of a create request. */
 export type Kind = Readonly<{
@@ -22,6 +30,8 @@ export type Kind = Readonly<{
   collection: string;
   base: string;
   created(creation: Creation): Created;
+  /** What becomes of it when it was made or changed; nothing, when left out. `path` is that of the resource, as in `projects/p/…`. */
+  settled?(path: string, resource: Fields): Settled;
   /** Creation, change and deletion answer a long-running operation. */
   isSlow?: boolean;
 }>;
@@ -82,59 +92,82 @@ const roles: Kind = {
   },
 };
 
-/** A function is a Run service of the same name. */
+/** A function is built from its zip, and is then a Run service of the same name. */
 const functions: Kind = {
   base: '/cloudfunctions/v2/',
   collection: 'projects/*/locations/*/functions',
   isSlow: true,
-  created({ parent, query, body }) {
-    const id = text(query.get('functionId'));
-    const [, project, , location] = parent.split('/');
-    const service = `${parent}/services/${id}`;
+  created: ({ query, body }) => ({ id: text(query.get('functionId')), resource: body }),
+  settled(path, resource) {
+    const [, project, , location, , id] = path.split('/');
+    const service = `projects/${project}/locations/${location}/services/${id}`;
     const uri = `https://${id}-0123456789-ew.a.run.app`;
-    const resource = {
-      ...body,
-      name: `${parent}/functions/${id}`,
-      state: 'ACTIVE',
-      environment: 'GEN_2',
-      url: `https://${location}-${project}.cloudfunctions.net/${id}`,
-      updateTime: NOW,
-      createTime: NOW,
-      serviceConfig: {
-        ...fields(body.serviceConfig),
-        service,
-        uri,
-        revision: `${id}-00001-abc`,
-        allTrafficOnLatestRevision: true,
-      },
+    const built = builtFrom(path, fields(resource.buildConfig));
+    const { image, digest, baseImageUri } = built;
+    const template = {
+      annotations: { 'example.test/digest': digest },
+      containers: [{ name: 'worker', image, ...(baseImageUri ? { baseImageUri } : {}) }],
     };
-    return { id, resource, also: { [`/run/v2/${service}`]: { name: service, uri } } };
+    return {
+      resource: {
+        ...resource,
+        name: path,
+        state: 'ACTIVE',
+        environment: 'GEN_2',
+        url: `https://${location}-${project}.cloudfunctions.net/${id}`,
+        updateTime: NOW,
+        createTime: NOW,
+        serviceConfig: {
+          ...fields(resource.serviceConfig),
+          service,
+          uri,
+          revision: `${id}-00001-abc`,
+          allTrafficOnLatestRevision: true,
+        },
+      },
+      also: { [`/run/v2/${service}`]: { name: service, uri, template } },
+      built,
+    };
   },
 };
+
+// The tag is that of a first build, also after the tenth: functions were seen so, and it is the harder case for who takes the image.
+function builtFrom(path: string, build: Fields): Built {
+  const [, project, , location, , id] = path.split('/');
+  const repository = text(build.dockerRepository).split('/').at(-1) || 'gcf-artifacts';
+  const { bucket, object } = fields(fields(build.source).storageSource);
+  const runtimes = `${location}-docker.pkg.dev/serverless-runtimes/google-24-full/runtimes`;
+  return {
+    image: `${location}-docker.pkg.dev/${project}/${repository}/${id}:version_1`,
+    digest: createHash('sha256').update(`${bucket}/${object}`).digest('hex'),
+    baseImageUri: build.onDeployUpdatePolicy ? undefined : `${runtimes}/${build.runtime}`,
+  };
+}
 
 const services: Kind = {
   base: '/run/v2/',
   collection: 'projects/*/locations/*/services',
   isSlow: true,
-  created({ parent, query, body }) {
-    const id = text(query.get('serviceId'));
-    const name = `${parent}/services/${id}`;
-    const ready = { type: 'Ready', state: 'CONDITION_SUCCEEDED', lastTransitionTime: NOW };
-    const resource = {
-      ...body,
-      name,
+  created: ({ query, body }) => ({ id: text(query.get('serviceId')), resource: body }),
+  settled: (path, resource) => ({
+    resource: {
+      ...resource,
+      name: path,
       uid: '00000000-0000-4000-8000-000000000000',
       generation: '1',
       observedGeneration: '1',
       createTime: NOW,
       updateTime: NOW,
       launchStage: 'GA',
-      terminalCondition: ready,
-      uri: `https://${id}-0123456789-ew.a.run.app`,
+      terminalCondition: {
+        type: 'Ready',
+        state: 'CONDITION_SUCCEEDED',
+        lastTransitionTime: NOW,
+      },
+      uri: `https://${path.split('/').at(-1)}-0123456789-ew.a.run.app`,
       etag: '"CAE="',
-    };
-    return { id, resource };
-  },
+    },
+  }),
 };
 
 const buckets: Kind = {

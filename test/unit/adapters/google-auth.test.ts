@@ -1,5 +1,5 @@
 import { createServer } from 'node:http';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { systemClock } from '../../../local/clock.ts';
 import { listenOnLoopback } from '../../../local/google-api.ts';
 import { type Metadata, startMetadata } from '../../../local/metadata/metadata.ts';
@@ -13,6 +13,7 @@ beforeAll(async () => {
   metadata = await startMetadata({ store: memoryStore(), clock: systemClock, project: 'p' });
 });
 afterAll(() => metadata.close());
+afterEach(() => vi.unstubAllEnvs());
 
 const claimsOf = (token: string) =>
   JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
@@ -31,7 +32,7 @@ async function startCounted(answer?: (url: string) => string | undefined) {
     void fetch(`${metadata.urlFor(ACCOUNT)}${url}`, {
       headers: { 'metadata-flavor': String(request.headers['metadata-flavor']) },
     }).then(async (reply) => {
-      response.writeHead(reply.status).end(await reply.text());
+      response.writeHead(reply.status, { 'metadata-flavor': 'Google' }).end(await reply.text());
     });
   });
   return { ...(await listenOnLoopback(server, 0)), asked };
@@ -117,4 +118,23 @@ test('a metadata server that is not there is named', async () => {
     code: 'identity-unavailable',
     message: expect.stringContaining(`at ${counted.url}: connect ECONNREFUSED`),
   });
+});
+
+test('what Google finds by itself is asked for a token that also says whose e-mail it is', async () => {
+  const counted = await startCounted();
+  try {
+    vi.stubEnv('GCE_METADATA_HOST', counted.url.replace('http://', ''));
+    vi.stubEnv('METADATA_SERVER_DETECTION', 'assume-present');
+    vi.stubEnv('HOME', '/nonexistent');
+    vi.stubEnv('GOOGLE_CLOUD_PROJECT', 'p');
+    vi.stubEnv('GOOGLE_APPLICATION_CREDENTIALS', '');
+    await createGoogleAuth().accessToken();
+    const asked = counted.asked.find((path) => path.startsWith('/token')) ?? '';
+    expect(new URL(asked, counted.url).searchParams.get('scopes')?.split(',')).toEqual([
+      'https://www.googleapis.com/auth/cloud-platform',
+      'https://www.googleapis.com/auth/userinfo.email',
+    ]);
+  } finally {
+    await counted.close();
+  }
 });

@@ -52,7 +52,7 @@ test.for<[string, unknown, string, string]>([
   [
     'what is forbidden',
     failed(7),
-    'store-unavailable',
+    'not-permitted',
     'permission denied; grant x.y.get on project p',
   ],
   [

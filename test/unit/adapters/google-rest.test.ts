@@ -109,3 +109,20 @@ test('a page that names itself as the next is not followed', async () => {
 test('nobody listens: unavailable, after some tries', async () => {
   await expect(read('http://127.0.0.1:1')).rejects.toMatchObject({ code: STATUS.UNAVAILABLE });
 });
+
+test('a pause that ends too late is the end: a timeout of 0 or less would be none', async () => {
+  const timeouts: unknown[] = [];
+  const client = new OAuth2Client();
+  client.request = async ({ timeout }) => {
+    timeouts.push(timeout);
+    // Whatever else the process does keeps it from waking up in time.
+    setTimeout(() => {
+      for (const end = Date.now() + 400; Date.now() < end; );
+    }, 50);
+    throw Object.assign(new Error('away'), { code: 'ECONNRESET' });
+  };
+  const things = createRest({ auth: { client }, host: 'things.test', limitMs: 300 });
+  await expect(things.get('v1/things')).rejects.toMatchObject({ code: STATUS.UNAVAILABLE });
+  expect(timeouts).toEqual([expect.any(Number)]);
+  expect(timeouts[0]).toBeGreaterThan(0);
+});

@@ -4,6 +4,7 @@ import { html } from '../../../functions/api/html.ts';
 import { PAGE_POLICY, statusPage } from '../../../functions/api/page.ts';
 import { untilEnd } from '../../../functions/api/page-time.ts';
 import { type Readings, readings, statusDocument } from '../../../functions/api/status.ts';
+import { CertificateError } from '../../../shared/errors.ts';
 import { day, identity, issued, later, record, stored } from '../build.ts';
 
 const NOW = day(10);
@@ -144,13 +145,16 @@ describe('the status', () => {
     expect(next).toMatchObject({ id: records[0]?.id });
   });
 
-  test('has the sentence of each part that fails or keeps silent', async () => {
+  test.for<[unknown, string]>([
+    [new CertificateError('not-permitted', 'no queue\n  today'), 'no queue today'],
+    [new Error('at Object.<anonymous>'), 'cannot be read now'],
+  ])('has our own sentence of each part that fails or keeps silent: %s', async ([fault, error]) => {
     const never = () => new Promise<never>(() => {});
     const found = await readings(
       {
         schedule: { run: never, state: never },
         queueStates: async () => {
-          throw new Error('no queue\n  today');
+          throw fault;
         },
         records: { list: async () => [], read: never, create: never, update: never },
         time: { now: () => NOW, sleep: never },
@@ -159,7 +163,7 @@ describe('the status', () => {
     );
     expect(found).toEqual({
       schedule: { error: 'gives no answer in time; look again in a minute' },
-      queues: { error: 'no queue today' },
+      queues: { error },
       inventory: { records: [], invalid: [] },
       now: NOW,
     });

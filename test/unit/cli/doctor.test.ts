@@ -3,17 +3,22 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { apiFinding } from '../../../cli/doctor/api.ts';
 import {
-  clusterFindings,
   queueFindings,
   scheduleFinding,
+  storeFindings,
   zoneFindings,
 } from '../../../cli/doctor/checks.ts';
 import { clockFinding } from '../../../cli/doctor/clocks.ts';
+import { clusterFindings, type Writing } from '../../../cli/doctor/clusters.ts';
 import { configurationFinding } from '../../../cli/doctor/configuration.ts';
 import { doorFinding } from '../../../cli/doctor/doors.ts';
+import { unseen } from '../../../cli/doctor/finding.ts';
 import { known } from '../../../cli/doctor/known.ts';
 import { judged, replicationFinding } from '../../../cli/doctor/location-policy.ts';
+import { onThisMachine } from '../../../cli/doctor/this-machine.ts';
+import { main } from '../../../cli/program.ts';
 import { listenOnLoopback } from '../../../local/google-api.ts';
 import { type Config, parseConfig } from '../../../shared/config.ts';
 
@@ -22,12 +27,12 @@ const DOCUMENT = {
   issuers: { test: { directory: 'https://ca.test/directory' } },
   clusters: [
     { name: 'prod', gke: 'projects/q/locations/l/clusters/c', allow: [] },
-    { name: 'ovh', kubeconfigSecret: 'kubeconfig-ovh', allow: [] },
+    { name: 'ovh', kubeconfigSecret: { reader: 'kube-r', writer: 'kube-w' }, allow: [] },
   ],
   runtime: {
     reconcileUrl: 'https://l-p.cloudfunctions.net/certherd-reconcile',
     issueUrl: 'https://l-p.cloudfunctions.net/certherd-issue',
-    queues: { test: 'certherd-test' },
+    queues: { test: 'certherd-queue-test' },
     topic: 'projects/p/topics/certherd-versions',
     schedulerJob: 'certherd-reconcile',
     audience: 'https://api.test',
@@ -68,6 +73,8 @@ test.for<[string, object, string, string | undefined]>([
     'fault',
     'gcloud functions logs read certherd-reconcile --region=europe-west1 --project=p --limit=50',
   ],
+  ['was not let in', { lastResult: 'failed with status 7' }, 'fault', 'terraform apply'],
+  ['met nobody', { lastResult: 'failed with status 5: gone' }, 'fault', 'terraform apply'],
   [
     'is disabled',
     { state: 'DISABLED' },
@@ -81,14 +88,15 @@ test.for<[string, object, string, string | undefined]>([
 
 describe('what cannot be asked', () => {
   const away = { problem: 'the api is away' };
-  test('is noted with the reason, and is no second fault', () => {
+  test('is unseen for that reason, and no second fault', () => {
     const all = [
       scheduleFinding(away, config, NOW),
       ...queueFindings(away, config),
       ...zoneFindings(away, away, config),
-      ...clusterFindings(away, config),
+      ...clusterFindings(away, () => ({ state: 'works' }), config),
+      ...storeFindings(away, away),
     ];
-    expect(all.map(({ state }) => state)).toEqual(['note', 'note', 'note', 'note']);
+    expect(new Set(all.map(({ state }) => state))).toEqual(new Set(['unseen']));
     for (const { message } of all) expect(message).toContain('the api is away');
   });
 });
@@ -138,14 +146,162 @@ test.for<[string, readonly ReturnType<typeof zone>[], readonly string[], readonl
   expect(found.map(({ state }) => state)).toEqual(states);
 });
 
-test('a cluster is looked for where it is configured', () => {
-  const plan = planOf([]);
-  const faults = [{ resource: 'cluster prod', message: 'is away' }, ...plan.value.faults];
-  const found = clusterFindings({ value: { ...plan.value, faults } }, config);
-  expect(found.map(({ repair }) => repair)).toEqual([
-    'gcloud container clusters describe c --location=l --project=q',
-    'gcloud secrets versions add kubeconfig-ovh --data-file=KUBECONFIG --project=p',
+test('a zone that is needed gets what mends it, by what is said of it', () => {
+  const remedy = (...problems: string[]) => {
+    const zones = [zone('a.test', problems)];
+    const [found] = zoneFindings({ value: { now: NOW, zones, faults: [] } }, planOf([]), config);
+    return found?.repair ?? found?.advice;
+  };
+  expect(remedy('zone a.test is delegated to ns.elsewhere.test, not to ns1.test')).toBe(
+    "gcloud dns managed-zones describe a-test --project=p --format='value(nameServers)'",
+  );
+  expect(remedy('cannot write: permission denied; grant x')).toMatch(
+    /^name p\/a-test under zones, then/,
+  );
+  expect(remedy('cannot look up NS a.test: ETIMEOUT; check the resolver')).toMatch(/dns\.resolver/);
+  expect(remedy('cannot reach zone a-test of project p in Cloud DNS: no answer in time')).toBe(
+    'run doctor again in a minute',
+  );
+});
+
+const LATER = { repair: undefined, advice: 'run doctor again in a minute' };
+const BY_APPLYING = { repair: 'terraform apply', advice: undefined };
+test.for<[string, { repair: string | undefined; advice: string | undefined }]>([
+  ['gives no answer in time; look again in a minute', LATER],
+  ['cannot read jobs/j: too many requests; wait, or raise the quota', LATER],
+  ['cannot read jobs/j: permission denied; grant cloudscheduler.jobs.get', BY_APPLYING],
+  ['cannot read jobs/j: it does not exist', BY_APPLYING],
+])('%s: what mends it, whoever says so', ([error, remedy]) => {
+  const broken = { value: { schedule: { error }, queues: { error }, certificates: { error } } };
+  const faults = [{ resource: 'zones of project p', message: error }];
+  const plan = { value: { ...planOf([]).value, faults } };
+  const found = [
+    scheduleFinding(broken, config, NOW),
+    ...queueFindings(broken, config),
+    ...storeFindings(broken, plan),
+  ];
+  expect(found.map(({ check }) => check)).toEqual([
+    'schedule',
+    'queues',
+    'store',
+    'reconcile, zones of project p',
   ]);
+  for (const { state, repair, advice } of found)
+    expect({ state, repair, advice }).toEqual({ state: 'fault', ...remedy });
+});
+
+const readBy = (message: string) => {
+  const faults = [
+    { resource: 'cluster prod', message },
+    { resource: 'cluster ovh', message },
+  ];
+  const plan = { value: { ...planOf([]).value, faults } };
+  return clusterFindings(plan, () => ({ state: 'works' }), config).map(
+    ({ repair, advice }) => repair ?? advice,
+  );
+};
+
+test('a cluster that reconcile does not read is looked for where it is configured', () => {
+  expect(readBy('is away')).toEqual([
+    'gcloud container clusters describe c --location=l --project=q',
+    'gcloud secrets versions add kube-r --data-file=KUBECONFIG --project=p',
+  ]);
+  const admitted = expect.stringMatching(/modules\/cluster-access .* its reader is reconcile/);
+  expect(readBy('cluster c does not let us list ingresses')).toEqual([admitted, admitted]);
+  expect(readBy('the Container API refuses us; grant container.clusters.get')).toEqual([
+    'terraform apply',
+    'terraform apply',
+  ]);
+});
+
+const readable = { value: { ...planOf([]).value, faults: [] } };
+const KUBECONFIG = 'gcloud secrets versions add kube-w --data-file=KUBECONFIG --project=p';
+const ADMITTED = expect.stringMatching(/cluster-access to cluster prod; its writer is sync of/);
+
+test.for<[Writing, string, string, unknown]>([
+  [{ state: 'works' }, 'ok', 'and sync can deliver to it', [undefined, undefined]],
+  [
+    { state: 'untried' },
+    'note',
+    'there is no certificate for it yet',
+    ['prod', 'ovh'].map((name) => expect.stringContaining(`--target ${name}/NAMESPACE/SECRET`)),
+  ],
+  [{ state: 'fails', message: 'm' }, 'fault', 'does not get there: m', [ADMITTED, KUBECONFIG]],
+  [{ state: 'lost', message: 'm' }, 'unseen', ': m; if', [ADMITTED, KUBECONFIG]],
+  [{ state: 'unseen', message: 'm' }, 'unseen', ': m', [undefined, undefined]],
+  [
+    { state: 'refused', message: 'Secret a/b/c cluster a does not let us patch secrets' },
+    'fault',
+    'does not let us',
+    [ADMITTED, expect.stringMatching(/cluster-access to cluster ovh; its writer/)],
+  ],
+  [
+    { state: 'refused', message: 'Secret a/b/c exists and belongs to a person' },
+    'fault',
+    'belongs to a person',
+    [expect.stringMatching(/see to that Secret/), expect.stringMatching(/see to that Secret/)],
+  ],
+])('a cluster whose writer is seen so: %j', ([writing, state, says, remedies]) => {
+  const found = clusterFindings(readable, () => writing, config);
+  expect(found.map((each) => each.state)).toEqual([state, state]);
+  for (const { message } of found) expect(message).toContain(says);
+  expect(found.map(({ repair, advice }) => repair ?? advice)).toEqual(remedies);
+  if (['fails', 'lost', 'untried'].includes(writing.state))
+    expect(found[1]?.message).toContain("sync's kubeconfig in secret kube-w");
+});
+
+test.for<[string, string, string | undefined, string | RegExp]>([
+  ['http://127.0.0.1:8080', 'nothing answers at x', undefined, 'npm start'],
+  ['https://127.0.0.1:8443', 'nothing answers at x', 'print', 'terraform output api_url'],
+  ['https://a.test', 'the token command ends with exit code 1', 'false', 'false'],
+  ['https://a.test', 'the token command gives something that is no ID token', 'echo x', 'echo x'],
+  ['https://a.test', 'Nobody is known by this token: x', 'print', /made out to https:\/\/a\.test/],
+  [
+    'https://a.test',
+    'https://a.test answers 403 and no JSON; is it the api of Certherd?',
+    'print',
+    /under access/,
+  ],
+  ['https://a.test', 'https://a.test answers 404 and no JSON', 'print', 'terraform output api_url'],
+  [
+    'https://a.test',
+    'Something went wrong here: the log has it',
+    'print',
+    'gcloud run services logs read certherd-api --region=europe-west1 --project=p --limit=50',
+  ],
+])('an api at %s, of which is said "%s"', ([url, problem, tokenCommand, remedy]) => {
+  const { state, repair, advice } = apiFinding({ url, tokenCommand, config }, { problem });
+  expect(state).toBe('fault');
+  if (typeof remedy === 'string') expect(repair).toBe(remedy);
+  else expect(advice).toMatch(remedy);
+});
+
+test.for<[string, string, unknown]>([
+  ['schedule', 'gcloud scheduler jobs resume j', /^stop npm start and start it again, without/],
+  ['zone a.test', 'terraform apply', /--zone DOMAIN/],
+  ['cluster one', 'gcloud secrets versions add k', /--cluster NAME=READER,WRITER/],
+])('on one machine there is no gcloud for %s', ([check, repair, says]) => {
+  const found = onThisMachine({ check, state: 'fault', message: 'm', repair });
+  expect(found).toEqual({
+    check,
+    state: 'fault',
+    message: 'm',
+    advice: expect.stringMatching(says as RegExp),
+  });
+});
+
+test('what can be done on one machine stays', () => {
+  for (const repair of ['npm run certherd -- run', 'sudo timedatectl set-ntp true', undefined]) {
+    const found = { check: 'schedule', state: 'fault', message: 'm', repair } as const;
+    expect(onThisMachine(found)).toEqual(found);
+  }
+});
+
+test('a role that is missing hides the rest, and says who has one', () => {
+  expect(unseen('zones', 'Your role does not allow this: only operators may')).toMatchObject({
+    state: 'unseen',
+    advice: 'have an operator or an admin run doctor',
+  });
 });
 
 test.for<[string, number, true | string | undefined, string, RegExp]>([
@@ -162,7 +318,7 @@ test.for<[string, number, true | string | undefined, string, RegExp]>([
 });
 
 test('without a clock to compare with there is nothing to say', () => {
-  expect(clockFinding([]).state).toBe('note');
+  expect(clockFinding([]).state).toBe('unseen');
   const late = new Date(NOW.getTime() + 30_000);
   expect(clockFinding([{ whose: 'api', theirs: late, ours: NOW }]).state).toBe('ok');
   const later = new Date(NOW.getTime() + 30_001);
@@ -173,7 +329,7 @@ test('what runs is compared with the file, whatever the order of keys', () => {
   const running = JSON.parse(JSON.stringify(config)) as Record<string, unknown>;
   const { project: first, ...others } = running;
   const finding = (wanted: Config | undefined, read = running) =>
-    configurationFinding({ value: read }, wanted);
+    configurationFinding({ value: read }, wanted && { config: wanted, isWhole: true });
   expect(finding(undefined).state).toBe('ok');
   expect(finding(config, { ...others, project: first }).state).toBe('ok');
   expect(finding(configOf({ keepVersions: 5 }))).toMatchObject({
@@ -200,6 +356,15 @@ test.for<[string, Rule, string]>([
   ['with a condition', { spec: { rules: [{ ...values(['global']), condition: {} }] } }, 'note'],
 ])('a location policy %s', ([, policy, state]) => {
   expect(judged(policy, config).state).toBe(state);
+});
+
+test('a location policy is for a person to compare with the places that secrets are kept in', () => {
+  const replicas = [{ location: 'europe-west4' }];
+  const { state, message } = judged(
+    { spec: { rules: [values([], ['global'])] } },
+    { ...config, replicas },
+  );
+  expect([state, message]).toEqual(['note', expect.stringContaining('allows europe-west4')]);
 });
 
 test.for<[string, number, unknown, string, RegExp]>([
@@ -241,11 +406,12 @@ describe('what a person knows', () => {
   test('is in the outputs of the module, or of a root that hands it on', () => {
     onTestFinished(() => rmSync(folder, { recursive: true }));
     const outputs = { config: { value: DOCUMENT }, api_url: { value: 'https://api.test' } };
-    expect(output(outputs)).toEqual({ config, url: 'https://api.test' });
+    expect(output(outputs)).toEqual({ config, isWhole: true, url: 'https://api.test' });
     const whole = { certherd: { value: { config: DOCUMENT, api_url: 'https://api.test' } } };
-    expect(output(whole)).toEqual({ config, url: 'https://api.test' });
+    expect(output(whole)).toEqual({ config, isWhole: true, url: 'https://api.test' });
     expect(known({ config: file('c.json', DOCUMENT), terraformOutput: undefined })).toEqual({
       config,
+      isWhole: true,
       url: undefined,
     });
     expect(() => output({})).toThrow('has no output "config"');
@@ -255,4 +421,48 @@ describe('what a person knows', () => {
       'cannot be read',
     );
   });
+  test('may lack what the deployment fills in, which then is compared with nothing', () => {
+    const { runtime: _, ...document } = { ...DOCUMENT, keepVersions: 5 };
+    const more = { ...DOCUMENT.issuers, more: { directory: 'https://more.test/directory' } };
+    const wanted = (differs: object = {}) => {
+      const own = mkdtempSync(join(tmpdir(), 'doctor-'));
+      onTestFinished(() => rmSync(own, { recursive: true }));
+      const path = join(own, 'c.json');
+      writeFileSync(path, JSON.stringify({ ...document, ...differs }));
+      const { config: found, ...rest } = known({ config: path, terraformOutput: undefined });
+      expect(rest).toEqual({ isWhole: false, url: undefined });
+      return found && { config: found, isWhole: false };
+    };
+    const read = (differs: object) => ({
+      value: JSON.parse(JSON.stringify(configOf(differs))) as Record<string, unknown>,
+    });
+    expect(configurationFinding(read({ keepVersions: 5 }), wanted()).state).toBe('ok');
+    expect(configurationFinding(read({}), wanted()).message).toMatch(/in keepVersions$/);
+    const grown = wanted({ issuers: more, defaultIssuer: 'test' });
+    expect(configurationFinding(read({ keepVersions: 5 }), grown).message).toMatch(/in issuers$/);
+    const endpoints = { secretManager: 'http://127.0.0.1:1' };
+    const local = read({
+      endpoints,
+      issuers: more,
+      defaultIssuer: 'test',
+      keepVersions: 5,
+      runtime: { ...DOCUMENT.runtime, queues: { test: 'q', more: 'q' } },
+    });
+    expect(configurationFinding(local, wanted({ defaultIssuer: 'test' })).state).toBe('ok');
+  });
+});
+
+test('outputs that do not say where the api is examine nothing', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'doctor-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'out.json');
+  writeFileSync(file, JSON.stringify({ config: { value: DOCUMENT } }));
+  const err: string[] = [];
+  const screen = { out: () => {}, err: (text: string) => void err.push(text), colors: false };
+  const args = ['doctor', '--terraform-output', file];
+  expect(await main(args, screen)).toBe(2);
+  expect(err).toEqual([`${file} has no output api_url; hand it on, or give --url`]);
+  // With a URL it goes on, to where nobody listens.
+  const more = ['--url', 'http://127.0.0.1:9', ...args, '--access-token-command', 'exit 1'];
+  expect(await main(more, screen)).toBe(1);
 });

@@ -138,7 +138,7 @@ describe('wrong use ends with 2 and one sentence', () => {
     [
       'another URL without a token command',
       ['status', '--url', 'https://a.test'],
-      /--token-command 'gcloud auth print-identity-token --audiences=AUDIENCE'/,
+      /--token-command 'gcloud auth print-identity-token --impersonate-service-account=ACCOUNT --include-email --audiences=AUDIENCE'/,
     ],
   ])('%s', async ([, args, sentence]) => {
     const { code, out, err } = await certherd(...args);

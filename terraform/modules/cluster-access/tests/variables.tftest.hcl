@@ -17,6 +17,24 @@ run "installation_in_capitals" {
   expect_failures = [var.installation]
 }
 
+run "installation_inside_another" {
+  command = plan
+
+  variables {
+    installation = "herd-cert-b"
+  }
+  expect_failures = [var.installation]
+}
+
+run "installation_whose_queues_would_be_another_s" {
+  command = plan
+
+  variables {
+    installation = "herd-queue"
+  }
+  expect_failures = [var.installation]
+}
+
 run "no_reader" {
   command = plan
 

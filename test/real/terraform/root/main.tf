@@ -55,7 +55,7 @@ provider "google" {
   # Grants on one policy are sent together when they come within this time of each other; by default it is three seconds.
   batching {
     enable_batching = true
-    send_after      = "200ms"
+    send_after      = "500ms"
   }
 }
 
