@@ -133,7 +133,8 @@ const BAD_DAYS: readonly BadDay[] = [
       /POST .*changes/,
       refusing(() => new LegacyGoogleFault(403, 'forbidden', 'Forbidden')),
     ),
-    code: 'dns-unavailable',
+    code: 'not-permitted',
+    severity: 'ERROR',
     says: /zone a-test of project p in Cloud DNS: permission denied.*grant dns\.changes\.create/,
   },
   {
@@ -143,7 +144,8 @@ const BAD_DAYS: readonly BadDay[] = [
       /pending/,
       refusing(() => new GoogleFault('PERMISSION_DENIED', 'No')),
     ),
-    code: 'store-unavailable',
+    code: 'not-permitted',
+    severity: 'ERROR',
     says: /certherd-pending-.*: permission denied; grant secretmanager.versions.add on project p/,
   },
   {
@@ -153,7 +155,8 @@ const BAD_DAYS: readonly BadDay[] = [
       /cert-.*:addVersion/,
       refusing(() => new GoogleFault('PERMISSION_DENIED', 'No')),
     ),
-    code: 'store-unavailable',
+    code: 'not-permitted',
+    severity: 'ERROR',
     says: /cannot add a version to .*certherd-cert-.*: permission denied; grant secretmanager.versions.add/,
   },
 ];
