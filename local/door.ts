@@ -10,6 +10,8 @@ import { listenOnLoopback, type RunningApi } from './google-api.ts';
 const COOKIE = 'certherd';
 const IDENTITY = '/computeMetadata/v1/instance/service-accounts/default/identity';
 
+const NOT_LOGGED_IN =
+  'Nobody is logged in here. Open the link that npm start printed ("Log in once with"); it is good for one browser.';
 const WRONG_LINK =
   'The link is not right, or it was used already. The right one is printed where npm start runs; it is good once, and each start prints a new one.';
 
@@ -49,12 +51,10 @@ export async function openDoor({ api, port, identityToken, audience }: DoorOptio
       return metadata(request, response, () =>
         identityToken(url.searchParams.get('audience') ?? ''),
       );
+    const isLoggedIn = isSame(cookieOf(request), session);
+    if (!isLoggedIn && isPage(request, url)) return refuse(response, 401, NOT_LOGGED_IN);
     // The cookie reads; whatever changes something needs the token itself, which no foreign page can send.
-    if (
-      request.method === 'GET' &&
-      !request.headers.authorization &&
-      isSame(cookieOf(request), session)
-    )
+    if (isLoggedIn && request.method === 'GET' && !request.headers.authorization)
       request.headers.authorization = `Bearer ${await identityToken(audience)}`;
     api(request, response);
   };
@@ -63,6 +63,13 @@ export async function openDoor({ api, port, identityToken, audience }: DoorOptio
   hosts = [`127.0.0.1:${running.port}`, `localhost:${running.port}`];
   return { ...running, loginUrl: `${running.url}/login?code=${link}` };
 }
+
+/** What a person opens in a browser; a program brings a token, or is told of it by the api. */
+const isPage = ({ method, headers }: IncomingMessage, { pathname }: URL) =>
+  method === 'GET' &&
+  pathname === '/' &&
+  !headers.authorization &&
+  /\btext\/html\b/.test(headers.accept ?? '');
 
 async function metadata(
   request: IncomingMessage,

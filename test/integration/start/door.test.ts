@@ -24,3 +24,15 @@ test('the link lets in once; a wrong one is not said to be used, and uses nothin
   const again = await enter(door.loginUrl);
   expect([again.status, await again.text()]).toEqual([403, sentence]);
 });
+
+test('a browser that is not logged in is told of the link; a program gets to the api', async () => {
+  const open = async (accept: string) => {
+    const response = await fetch(door.url, { headers: { accept } });
+    return [response.status, await response.text()];
+  };
+  expect(await open('text/html,*/*;q=0.8')).toEqual([
+    401,
+    'Nobody is logged in here. Open the link that npm start printed ("Log in once with"); it is good for one browser.\n',
+  ]);
+  expect(await open('application/json')).toEqual([200, 'page']);
+});
