@@ -1,5 +1,9 @@
 import { main } from './program.ts';
 
+// npm run goes to the repository first, and has where the person stands here (https://docs.npmjs.com/cli/v11/commands/npm-run-script).
+// Going back makes a relative path of any option theirs, and one in a token command too.
+if (process.env.INIT_CWD) process.chdir(process.env.INIT_CWD);
+
 // Whoever reads only the beginning, as `head` does, has what was wanted; the work goes on to its end, and so does its exit code.
 for (const stream of [process.stdout, process.stderr])
   stream.on('error', (error: NodeJS.ErrnoException) => {

@@ -11,7 +11,7 @@ import { status } from './commands/status.ts';
 import { type KnownFiles, known } from './doctor/known.ts';
 import { CliFault } from './fault.ts';
 import { painted, type Screen } from './screen.ts';
-import { parseUrl } from './token.ts';
+import { DEFAULT_URL, parseUrl } from './token.ts';
 
 type GlobalOptions = Readonly<{ url: string; tokenCommand?: string; json?: boolean }>;
 type DoctorOptions = KnownFiles & Readonly<{ accessTokenCommand: string }>;
@@ -47,7 +47,7 @@ on the command line or in the eyes of the api (an invalid name, an unknown issue
 const globalOptions = (screen: Screen) =>
   new Command('certherd')
     .description('Asks a running Certherd for certificates, and what it is about.')
-    .option('--url <URL>', 'where the api is', 'http://127.0.0.1:8080')
+    .option('--url <URL>', 'where the api is', DEFAULT_URL)
     .option('--token-command <COMMAND>', 'prints an ID token; default: the running npm start')
     .option('--json', 'print one JSON document and nothing else')
     .addHelpText('after', EXIT_CODES)

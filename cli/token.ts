@@ -1,6 +1,9 @@
 import { spawn } from 'node:child_process';
 import { CliFault } from './fault.ts';
 
+/** Where the api of `npm start` is, unless something else was said. */
+export const DEFAULT_URL = 'http://127.0.0.1:8080';
+
 /** What a token for the running `npm start` is made out to. */
 const LOCAL_AUDIENCE = 'certherd-api';
 const LOCAL_IDENTITY = '/computeMetadata/v1/instance/service-accounts/default/identity';
@@ -36,10 +39,20 @@ const commandToken = async (command: string) =>
 
 /** What a command that gives a token prints. Throws exit 1 when the command fails. */
 export async function outputOfCommand(command: string): Promise<string> {
-  const { code, text } = await outputOf(command);
-  if (code === 0) return text;
-  throw new CliFault(1, `the token command ends with exit code ${code}`);
+  const patience = setTimeout(sayThatItRuns, PATIENCE_MS);
+  try {
+    const { code, text } = await outputOf(command);
+    if (code === 0) return text;
+    throw new CliFault(1, `the token command ends with exit code ${code}`);
+  } finally {
+    clearTimeout(patience);
+  }
 }
+
+const PATIENCE_MS = 10_000;
+
+// Straight to the person, as the command itself does.
+const sayThatItRuns = () => process.stderr.write('the token command is still running\n');
 
 /** What it says on stderr, and asks for on stdin, goes to the person. */
 function outputOf(command: string): Promise<Readonly<{ code: number | null; text: string }>> {

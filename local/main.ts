@@ -16,6 +16,9 @@ import { progressLine, reportText } from './table.ts';
 
 const EXAMPLE = fileURLToPath(new URL('examples/mybinder/', import.meta.url));
 
+// npm goes to the repository first, and has where the person stands here: relative paths are theirs (as in cli/main.ts).
+if (process.env.INIT_CWD) process.chdir(process.env.INIT_CWD);
+
 async function main(options: StartOptions): Promise<number> {
   const keeper = createKeeper(options.state);
   try {

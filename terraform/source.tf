@@ -1,9 +1,8 @@
 # The zips by their content: an object of a new name is the only thing that makes Cloud Functions build again.
 
 locals {
-  zips = {
-    for name in local.functions : name => "${coalesce(var.source_directory, "${path.module}/../dist")}/${name}.zip"
-  }
+  source_directory = coalesce(var.source_directory, "${path.module}/../dist")
+  zips             = { for name in local.functions : name => "${local.source_directory}/${name}.zip" }
 }
 
 resource "google_storage_bucket" "source" {
@@ -28,6 +27,14 @@ resource "google_storage_bucket" "source" {
   }
 
   depends_on = [google_project_service.main]
+
+  lifecycle {
+    # Here, because it is said once and before any zip is hashed, and `terraform validate` needs no build.
+    precondition {
+      condition     = alltrue([for zip in values(local.zips) : fileexists(zip)])
+      error_message = "${local.source_directory} must hold reconcile.zip, issue.zip, sync.zip and api.zip: run `npm run build` and give its dist folder."
+    }
+  }
 }
 
 resource "google_storage_bucket_object" "source" {

@@ -61,15 +61,8 @@ variable "installation" {
 
 variable "source_directory" {
   type        = string
-  description = "The folder with reconcile.zip, issue.zip, sync.zip and api.zip, as `npm run build` makes it."
+  description = "The folder with reconcile.zip, issue.zip, sync.zip and api.zip, as `npm run build` makes it; none: dist beside the module."
   default     = null
-
-  validation {
-    condition = var.source_directory == null || alltrue([
-      for name in ["reconcile", "issue", "sync", "api"] : fileexists("${coalesce(var.source_directory, ".")}/${name}.zip")
-    ])
-    error_message = "The folder must hold reconcile.zip, issue.zip, sync.zip and api.zip: run `npm run build` and give its dist folder."
-  }
 }
 
 variable "issuers" {

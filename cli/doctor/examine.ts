@@ -9,8 +9,9 @@ import { clusterFindings } from './clusters.ts';
 import { configurationFinding, configurationSchema, runningConfig } from './configuration.ts';
 import { deliveries } from './delivery.ts';
 import { type Door, doorFinding, functionUrls, knock } from './doors.ts';
-import { type Finding, unseen } from './finding.ts';
+import { type Finding, fault, unseen } from './finding.ts';
 import type { Wanted } from './known.ts';
+import { ledTo } from './led-to.ts';
 import { type PolicyAccess, replicationFinding } from './location-policy.ts';
 import { type Part, part } from './part.ts';
 import { isOnThisMachine, onThisMachine } from './this-machine.ts';
@@ -37,8 +38,17 @@ const zonesSchema = z.object({
   faults: z.array(z.object({ resource: z.string(), message: z.string() })),
 });
 
-/** Every check, in the order in which one hides another. What the functions may and see only they can say, so the api is asked. */
+/** Every check, in the order in which one hides another. */
 export async function examine(
+  examination: Examination,
+  session: Session,
+): Promise<readonly Finding[]> {
+  const findings = await found(examination, session);
+  return findings.map((finding) => ledTo(examination, finding));
+}
+
+// What the functions may and see only they can say, so the api is asked.
+async function found(
   { url, tokenCommand, wanted, policy }: Examination,
   session: Session,
 ): Promise<readonly Finding[]> {
@@ -55,25 +65,47 @@ export async function examine(
   ];
   const config = runningConfig(configuration) ?? known;
   if (!config) return [...first, unseen('all else', NOTHING_KNOWN)];
-  const findings = [...first, ...(await further({ config, status, door, policy }, session))];
+  const doors = await Promise.all(functionUrls(config).map(([name, at]) => knock(name, at, now)));
+  if ([door, ...doors].every(isAway) && !isOnThisMachine(config))
+    return [
+      nothingAnswers(url),
+      configurationFinding(configuration, wanted),
+      unseen('all else', 'it takes an answer'),
+    ];
+  const begun = { config, status, door, doors, policy };
+  const findings = [...first, ...(await further(begun, session))];
   return isOnThisMachine(config) ? findings.map(onThisMachine) : findings;
 }
 
 const NOTHING_KNOWN =
   'where things are is known neither from the api nor from a file; --terraform-output FILE has it';
 
-type Begun = Readonly<{ config: Config; status: Part<Status>; door: Door; policy: PolicyAccess }>;
+const isAway = (door: Door) => 'problem' in door;
+
+// Four services do not go at once: then the way to them is more suspect than all of them.
+const nothingAnswers = (url: string) =>
+  fault('api', `nothing answers, neither ${url} nor any function`, {
+    advice:
+      "look at this machine's network first: connection, name servers, firewall; a proxy of HTTPS_PROXY is taken with NODE_USE_ENV_PROXY=1",
+  });
+
+type Begun = Readonly<{
+  config: Config;
+  status: Part<Status>;
+  door: Door;
+  doors: readonly Door[];
+  policy: PolicyAccess;
+}>;
 
 /** What takes the configuration to be found. */
 async function further(
-  { config, status, door, policy }: Begun,
+  { config, status, door, doors, policy }: Begun,
   session: Session,
 ): Promise<readonly Finding[]> {
   const { client, now } = session;
-  const [plan, zones, ...doors] = await Promise.all([
+  const [plan, zones] = await Promise.all([
     part(client.get('/v1/plan'), planSchema),
     part(client.get('/v1/zones'), zonesSchema),
-    ...functionUrls(config).map(([name, at]) => knock(name, at, now)),
   ]);
   const zonesAt = now();
   const { topic, writing } = await deliveries(session, config);

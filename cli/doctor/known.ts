@@ -24,7 +24,7 @@ export function known({ config, terraformOutput }: KnownFiles): Known {
     );
   if (config) return { ...wantedOf(read(config), config), url: undefined };
   if (!terraformOutput) return { config: undefined, url: undefined };
-  const outputs = read(terraformOutput);
+  const outputs = outputsOf(terraformOutput);
   const url = outputOf(outputs, 'api_url');
   return {
     ...wantedOf(outputOf(outputs, 'config'), terraformOutput),
@@ -33,11 +33,28 @@ export function known({ config, terraformOutput }: KnownFiles): Known {
 }
 
 /** YAML has JSON in it. */
-function read(file: string): unknown {
+const read = (file: string): unknown => readBy((text) => parse(text), file);
+
+function readBy<T>(understood: (text: string) => T, file: string): T {
   try {
-    return parse(readFileSync(file, 'utf8'));
+    return understood(readFileSync(file, 'utf8'));
   } catch (cause) {
     throw new CliFault(2, `${file} cannot be read: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** Without state it is an empty object; an empty file is what a Terraform that failed leaves behind. */
+function outputsOf(file: string): object {
+  const outputs = readBy(jsonOf, file);
+  if (typeof outputs === 'object' && outputs !== null && !Array.isArray(outputs)) return outputs;
+  throw new CliFault(2, `${file} is not what terraform output -json prints`);
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
 }
 

@@ -59,7 +59,7 @@ run "an_installation_whose_secrets_would_lie_inside_those_of_another" {
 
 run "a_folder_without_the_zips" {
   command         = plan
-  expect_failures = [var.source_directory]
+  expect_failures = [google_storage_bucket.source]
 
   variables {
     source_directory = "."

@@ -31,6 +31,12 @@ variable "cluster_project" {
   description = "The project of the cluster."
 }
 
+variable "admins" {
+  type        = list(string)
+  description = "Who may do everything over the api: \"user:EMAIL\" or \"serviceAccount:EMAIL\"."
+  nullable    = false
+}
+
 variable "notification_channel" {
   type        = string
   description = "Where alerts go: \"projects/P/notificationChannels/N\"."
@@ -68,8 +74,9 @@ module "certherd" {
   delegated = ["partner.example"]
 
   # People open the status page in a browser.
-  iap    = true
-  access = { viewers = ["user:sre@example.org"], admins = ["user:ops@example.org"] }
+  iap = true
+  # viewers and operators are lists of the same form.
+  access = { admins = var.admins }
 
   notification_channels = [var.notification_channel]
 }

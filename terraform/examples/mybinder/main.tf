@@ -36,6 +36,12 @@ variable "zone_project" {
   description = "The project of the zones."
 }
 
+variable "admins" {
+  type        = list(string)
+  description = "Who may do everything over the api: \"user:EMAIL\" or \"serviceAccount:EMAIL\"."
+  nullable    = false
+}
+
 variable "notification_channel" {
   type        = string
   description = "Where alerts go: \"projects/P/notificationChannels/N\"."
@@ -110,11 +116,8 @@ module "certherd" {
   wildcards    = local.environment.wildcards
   certificates = local.environment.certificates
 
-  access = {
-    viewers   = ["user:sre@example.org"]
-    operators = ["serviceAccount:deployer@${var.project_id}.iam.gserviceaccount.com"]
-    admins    = ["user:ops@example.org"]
-  }
+  # viewers and operators are lists of the same form.
+  access = { admins = var.admins }
 
   labels                = { environment = var.environment }
   notification_channels = [var.notification_channel]

@@ -38,7 +38,17 @@ variable "contact" {
 
 variable "people" {
   type        = list(string)
-  description = "Who may do everything over the api, as \"user:EMAIL\" or \"group:EMAIL\", by acting as the account certherd-people."
+  description = "Who may do everything over the api, as \"user:EMAIL\", \"group:EMAIL\" or \"serviceAccount:EMAIL\", by acting as the account certherd-people."
+  nullable    = false
+
+  validation {
+    condition     = length(var.people) > 0
+    error_message = "Name at least one who may use the api, such as [\"user:ops@example.org\"]."
+  }
+  validation {
+    condition     = alltrue([for member in var.people : can(regex("^(user|group|serviceAccount):[^@\\s:]+@[^@\\s:]+$", member))])
+    error_message = "Give each as \"user:EMAIL\", \"group:EMAIL\" or \"serviceAccount:EMAIL\"; everybody is not possible, for whoever is named may do everything."
+  }
 }
 
 variable "notification_channel" {

@@ -1,3 +1,8 @@
+locals {
+  # As a grant of Google would name somebody, and everybody: RBAC would take the one and let nobody in, or take the other and let all of them in.
+  no_user = "^(user:|group:|serviceAccount:|system:anonymous$)"
+}
+
 variable "installation" {
   type        = string
   description = "The installation whose functions get in; names of what is made begin with it."
@@ -21,6 +26,14 @@ variable "reader" {
     condition     = length(trimspace(var.reader)) > 0
     error_message = "Give reconcile's account, such as module.certherd.service_accounts.reconcile."
   }
+  validation {
+    condition     = !can(regex(local.no_user, var.reader))
+    error_message = "Give reconcile's user name as the cluster knows it: an e-mail alone, without \"serviceAccount:\" or \"user:\" before it, or \"system:serviceaccount:NAMESPACE:NAME\"."
+  }
+  validation {
+    condition     = !can(regex("\\bPROJECT\\b", var.reader))
+    error_message = "Put the id of the project in place of PROJECT, such as \"certherd-reconcile@acme-tls.iam.gserviceaccount.com\"."
+  }
 }
 
 variable "writer" {
@@ -30,6 +43,14 @@ variable "writer" {
   validation {
     condition     = length(trimspace(var.writer)) > 0
     error_message = "Give sync's account, such as module.certherd.service_accounts.sync."
+  }
+  validation {
+    condition     = !can(regex(local.no_user, var.writer))
+    error_message = "Give sync's user name as the cluster knows it: an e-mail alone, without \"serviceAccount:\" or \"user:\" before it, or \"system:serviceaccount:NAMESPACE:NAME\"."
+  }
+  validation {
+    condition     = !can(regex("\\bPROJECT\\b", var.writer))
+    error_message = "Put the id of the project in place of PROJECT, such as \"certherd-sync@acme-tls.iam.gserviceaccount.com\"."
   }
   validation {
     condition     = var.writer != var.reader

@@ -1,3 +1,7 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
 import { type Client, createClient } from '../../../cli/client.ts';
 import { doctor } from '../../../cli/commands/doctor.ts';
@@ -165,7 +169,10 @@ test('a zone that the world does not ask is named, with the servers that it shou
   one.system.services.dns.addZone({ project: 'p', dnsName: 'b.test', delegated: false });
   const { faults } = await examined(one);
   expect(faults).toEqual([
-    expect.objectContaining({ check: 'schedule', repair: 'npm run certherd -- run' }),
+    expect.objectContaining({
+      check: 'schedule',
+      repair: `npm run certherd -- --url ${one.system.door.url} run`,
+    }),
     {
       check: 'zone b.test',
       state: 'fault',
@@ -319,7 +326,7 @@ test('a cluster without a certificate says so, and is no fault', async () => {
   expect(findings.find(({ check }) => check === 'cluster two')).toMatchObject({
     state: 'note',
     message: expect.stringContaining('there is no certificate for it yet'),
-    repair: 'npm run certherd -- issue NAME --target two/NAMESPACE/SECRET --wait',
+    repair: `npm run certherd -- --url ${one.system.door.url} issue NAME --target two/NAMESPACE/SECRET --wait`,
   });
 });
 
@@ -377,4 +384,19 @@ test('on one machine no line speaks of gcloud or Terraform', async () => {
   );
   for (const { repair = '', advice = '' } of findings)
     expect(repair + advice).not.toMatch(/gcloud|terraform/);
+});
+
+test('a token command that takes its time is named once, on stderr', async () => {
+  const main = join(import.meta.dirname, '../../../cli/main.ts');
+  const args = ['--url', 'http://127.0.0.1:9', '--token-command', 'sleep 11; echo x.y.z', 'status'];
+  const child = spawn(process.execPath, [main, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { PATH: process.env.PATH },
+  });
+  const said = Promise.all([text(child.stdout), text(child.stderr)]);
+  await once(child, 'close');
+  expect(await said).toEqual([
+    '',
+    'the token command is still running\nnothing answers at http://127.0.0.1:9; is npm start running?\n',
+  ]);
 });

@@ -1,9 +1,10 @@
-import { writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { workplace } from '../parts/terraform.ts';
 
 const place = workplace();
+const SIMPLE = join(place.module, 'examples/simple');
 
 const GOOD = {
   project_id: 'acme-tls',
@@ -15,15 +16,33 @@ const GOOD = {
   notification_channels: ['projects/acme-tls/notificationChannels/1'],
 };
 
-beforeAll(() => place.terraform(place.module, 'init', '-no-color'));
+const GOOD_SIMPLE = {
+  project_id: 'acme-tls',
+  project_number: '123456789',
+  cluster: 'projects/acme-tls/locations/europe-west1/clusters/main',
+  zone: 'example-org',
+  contact: 'ops@example.org',
+  people: ['user:ops@example.org', 'group:sre@example.org'],
+  notification_channel: 'projects/acme-tls/notificationChannels/1',
+};
+
+beforeAll(async () => {
+  for (const folder of [place.module, SIMPLE]) await place.terraform(folder, 'init', '-no-color');
+});
 afterAll(() => place.remove());
 
+type Variables = Readonly<Record<string, unknown>>;
+
 /** What a person reads who plans the module with these variables; nothing when all is well. */
-async function read(differs: Readonly<Record<string, unknown>>): Promise<string> {
-  const given = join(place.module, 'given.tfvars.json');
-  writeFileSync(given, JSON.stringify({ ...GOOD, ...differs }));
+const read = (differs: Variables) => readIn(place.module, { ...GOOD, ...differs });
+
+const readSimple = (differs: Variables) => readIn(SIMPLE, { ...GOOD_SIMPLE, ...differs });
+
+async function readIn(folder: string, variables: Variables): Promise<string> {
+  const given = join(folder, 'given.tfvars.json');
+  writeFileSync(given, JSON.stringify(variables));
   try {
-    await place.terraform(place.module, 'plan', '-no-color', `-var-file=${given}`);
+    await place.terraform(folder, 'plan', '-no-color', `-var-file=${given}`);
     return '';
   } catch (error) {
     // Terraform breaks lines where a terminal would, and draws a border.
@@ -53,7 +72,64 @@ test('no name, number, issuer, cluster or zone may be null', async () => {
   expect(told.sort()).toEqual(names.sort());
 });
 
-test.for<[string, Record<string, unknown>, string]>([
+test('who has built nothing is told so once, not for each zip, and may validate', async () => {
+  const dist = join(place.module, '../dist');
+  renameSync(dist, `${dist}-away`);
+  try {
+    await place.terraform(SIMPLE, 'validate');
+    const said = await readSimple({});
+    expect(said.match(/Error: /g)).toHaveLength(1);
+    expect(said).toContain('run `npm run build` and give its dist folder.');
+  } finally {
+    renameSync(`${dist}-away`, dist);
+  }
+});
+
+test('the simple example is planned with good variables', async () => {
+  expect(await readSimple({})).toBe('');
+});
+
+const EVERYBODY = 'everybody is not possible, for whoever is named may do everything.';
+
+test.for<[string, Variables, string]>([
+  ['everybody', { people: ['allUsers'] }, EVERYBODY],
+  ['everybody with an account', { people: ['allAuthenticatedUsers'] }, EVERYBODY],
+  [
+    'a person by the bare address',
+    { people: ['ops@example.org'] },
+    'Give each as "user:EMAIL", "group:EMAIL" or "serviceAccount:EMAIL"',
+  ],
+  ['nobody', { people: [] }, 'Name at least one who may use the api'],
+  [
+    'a cluster by its bare name',
+    { cluster: 'main' },
+    'A cluster\'s gke must be "projects/P/locations/L/clusters/C".',
+  ],
+  [
+    'a zone by its DNS name',
+    { zone: 'example.org' },
+    'Give the name of a managed zone, such as "example-org", not its DNS name.',
+  ],
+  [
+    'a contact with a scheme',
+    { contact: 'mailto:ops@example.org' },
+    'contact must be an e-mail address, without "mailto:".',
+  ],
+])('%s in the simple example is told what would be right', async ([, differs, sentence]) => {
+  expect(await readSimple(differs)).toContain(sentence);
+});
+
+test.for<[string, Variables, string]>([
+  [
+    'everybody as a viewer',
+    { access: { viewers: ['allUsers'] } },
+    'groups and everybody are not possible',
+  ],
+  [
+    'everybody with an account as an admin',
+    { access: { admins: ['allAuthenticatedUsers'] } },
+    'groups and everybody are not possible',
+  ],
   [
     'a cluster without a name',
     { clusters: [{ gke: 'projects/p/locations/l/clusters/c' }] },

@@ -27,6 +27,7 @@ export const PROJECT = 'acme-tls';
 export const PROJECT_NUMBER = '123456789';
 const CHANNEL = `projects/${PROJECT}/notificationChannels/1`;
 const ZONE_PROJECT = 'names-of-acme';
+const ADMINS = JSON.stringify([`serviceAccount:people@${PROJECT}.iam.gserviceaccount.com`]);
 const CLUSTER_PROJECT = 'clusters-of-acme';
 
 const NOTHING_SPECIAL = {
@@ -61,7 +62,7 @@ const ROOTS = {
   },
   'mybinder, staging': {
     example: 'mybinder',
-    variables: { environment: 'staging', zone_project: ZONE_PROJECT },
+    variables: { environment: 'staging', zone_project: ZONE_PROJECT, admins: ADMINS },
     facts: {
       ...NOTHING_SPECIAL,
       installation: 'certherd-staging',
@@ -72,7 +73,7 @@ const ROOTS = {
   },
   'mybinder, production': {
     example: 'mybinder',
-    variables: { environment: 'production', zone_project: ZONE_PROJECT },
+    variables: { environment: 'production', zone_project: ZONE_PROJECT, admins: ADMINS },
     facts: {
       ...NOTHING_SPECIAL,
       installation: 'certherd-production',
@@ -87,7 +88,7 @@ const ROOTS = {
   },
   'multi-project': {
     example: 'multi-project',
-    variables: { zone_project: ZONE_PROJECT, cluster_project: CLUSTER_PROJECT },
+    variables: { zone_project: ZONE_PROJECT, cluster_project: CLUSTER_PROJECT, admins: ADMINS },
     facts: {
       installation: 'certherd',
       issuers: ['letsencrypt', 'staging'],

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -16,6 +17,7 @@ import { configurationFinding } from '../../../cli/doctor/configuration.ts';
 import { doorFinding } from '../../../cli/doctor/doors.ts';
 import { unseen } from '../../../cli/doctor/finding.ts';
 import { known } from '../../../cli/doctor/known.ts';
+import { ledTo } from '../../../cli/doctor/led-to.ts';
 import { judged, replicationFinding } from '../../../cli/doctor/location-policy.ts';
 import { onThisMachine } from '../../../cli/doctor/this-machine.ts';
 import { main } from '../../../cli/program.ts';
@@ -297,6 +299,35 @@ test('what can be done on one machine stays', () => {
   }
 });
 
+const OURS = 'npm run certherd --';
+const TOKEN = "gcloud auth print-identity-token --audiences='a b'";
+test.for<[string, string, string | undefined, string]>([
+  ['the default address', 'http://127.0.0.1:8080', undefined, `${OURS} run`],
+  ['another', 'http://127.0.0.1:9', undefined, `${OURS} --url http://127.0.0.1:9 run`],
+  [
+    'a deployment',
+    'https://a.test',
+    TOKEN,
+    `${OURS} --url https://a.test --token-command 'gcloud auth print-identity-token --audiences='\\''a b'\\''' run`,
+  ],
+  ['a tunnel', 'http://127.0.0.1:8080', 'print', `${OURS} --token-command print run`],
+  [
+    'an odd path',
+    'https://a.test/x;y',
+    'print',
+    `${OURS} --url 'https://a.test/x;y' --token-command print run`,
+  ],
+])('our own command goes where doctor went: %s', ([, url, tokenCommand, command]) => {
+  const found = { check: 'schedule', state: 'fault', message: 'm' } as const;
+  const door = { url, tokenCommand };
+  const { repair } = ledTo(door, { ...found, repair: `${OURS} run` });
+  expect(repair).toBe(command);
+  const words = execFileSync('sh', ['-c', repair?.replace('npm', 'printf "%s\\n"') ?? '']);
+  if (tokenCommand) expect(words.toString().split('\n')).toContain(tokenCommand);
+  for (const repair of ['terraform apply', undefined])
+    expect(ledTo(door, { ...found, repair })).toEqual({ ...found, repair });
+});
+
 test('a role that is missing hides the rest, and says who has one', () => {
   expect(unseen('zones', 'Your role does not allow this: only operators may')).toMatchObject({
     state: 'unseen',
@@ -421,6 +452,21 @@ describe('what a person knows', () => {
       'cannot be read',
     );
   });
+  test.for<[string, string]>([
+    ['of a Terraform that failed', ''],
+    ['without -json', 'api_url = "https://api.test"\nconfig = <sensitive>\n'],
+    ['of one output alone', '"https://api.test"'],
+    ['that is a list', '[]'],
+    ['of nothing', 'null'],
+  ])('is not in the output %s', ([, content]) => {
+    const own = mkdtempSync(join(tmpdir(), 'doctor-'));
+    onTestFinished(() => rmSync(own, { recursive: true }));
+    const terraformOutput = join(own, 'out.json');
+    writeFileSync(terraformOutput, content);
+    expect(() => known({ config: undefined, terraformOutput })).toThrow(
+      `${terraformOutput} is not what terraform output -json prints`,
+    );
+  });
   test('may lack what the deployment fills in, which then is compared with nothing', () => {
     const { runtime: _, ...document } = { ...DOCUMENT, keepVersions: 5 };
     const more = { ...DOCUMENT.issuers, more: { directory: 'https://more.test/directory' } };
@@ -452,17 +498,42 @@ describe('what a person knows', () => {
   });
 });
 
-test('outputs that do not say where the api is examine nothing', async () => {
+/** Runs doctor with these outputs of Terraform, as lines of stdout and stderr. */
+async function examinedBy(outputs: object, args: readonly string[]) {
   const folder = mkdtempSync(join(tmpdir(), 'doctor-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const file = join(folder, 'out.json');
-  writeFileSync(file, JSON.stringify({ config: { value: DOCUMENT } }));
-  const err: string[] = [];
-  const screen = { out: () => {}, err: (text: string) => void err.push(text), colors: false };
-  const args = ['doctor', '--terraform-output', file];
-  expect(await main(args, screen)).toBe(2);
+  writeFileSync(file, JSON.stringify(outputs));
+  const [out, err]: [string[], string[]] = [[], []];
+  const code = await main([...args, 'doctor', '--terraform-output', file], {
+    out: (text) => void out.push(text),
+    err: (text) => void err.push(text),
+    colors: false,
+  });
+  return { code, out, err, file };
+}
+
+test('outputs that do not say where the api is examine nothing', async () => {
+  const { code, out, err, file } = await examinedBy({ config: { value: DOCUMENT } }, []);
+  expect([code, out]).toEqual([2, []]);
   expect(err).toEqual([`${file} has no output api_url; hand it on, or give --url`]);
-  // With a URL it goes on, to where nobody listens.
-  const more = ['--url', 'http://127.0.0.1:9', ...args, '--access-token-command', 'exit 1'];
-  expect(await main(more, screen)).toBe(1);
+});
+
+test('where nothing answers at all, that is said once, and the network comes first', async () => {
+  const gone = await listenOnLoopback(createServer(), 0);
+  await gone.close();
+  const { url } = gone;
+  const runtime = { ...DOCUMENT.runtime, reconcileUrl: `${url}/r`, issueUrl: `${url}/i` };
+  const config = { value: { ...DOCUMENT, runtime } };
+  const token = ['--token-command', 'exit 1'];
+  const { code, out } = await examinedBy({ config, api_url: { value: url } }, token);
+  expect([code, out]).toEqual([
+    1,
+    [
+      `fault  api: nothing answers, neither ${url} nor any function`,
+      expect.stringMatching(/^ {9}do: look at this machine's network first: /),
+      'unseen configuration: not checked: the token command ends with exit code 1',
+      'unseen all else: not checked: it takes an answer',
+    ],
+  ]);
 });

@@ -1,8 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
+import { listenOnLoopback } from '../../../local/google-api.ts';
 
 const MAIN = join(import.meta.dirname, '../../../cli/main.ts');
 
@@ -12,4 +16,53 @@ test('whoever reads no further, as head, is told of no error', async () => {
   const errors = text(child.stderr);
   const [code] = await once(child, 'exit');
   expect([code, await errors]).toEqual([0, '']);
+});
+
+/** As `npm run` starts it: in the repository, and told in which folder the person stands. */
+async function fromFolder(folder: string, args: readonly string[]) {
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    cwd: join(MAIN, '../..'),
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { PATH: process.env.PATH, INIT_CWD: folder },
+  });
+  const said = Promise.all([text(child.stdout), text(child.stderr)]);
+  const [code] = await once(child, 'close');
+  return { code, said: (await said).join('') };
+}
+
+function folder(): string {
+  const path = mkdtempSync(join(tmpdir(), 'stands-'));
+  onTestFinished(() => rmSync(path, { recursive: true }));
+  return path;
+}
+
+test.for<[string, RegExp]>([
+  ['--terraform-output', /^mine\.json is not what terraform output -json prints$/m],
+  ['--config', /^mine\.json is no configuration: project: is missing/],
+])(
+  '%s of doctor is read where the person stands, not in the repository',
+  async ([option, says]) => {
+    const at = folder();
+    writeFileSync(join(at, 'mine.json'), '');
+    const { code, said } = await fromFolder(at, ['doctor', option, 'mine.json']);
+    expect([code, said]).toEqual([2, expect.stringMatching(says)]);
+  },
+);
+
+test('a backup is written, and a token command found, where the person stands', async () => {
+  const api = createServer((_, response) =>
+    response.end(JSON.stringify({ format: 1, configuration: {}, records: [], invalid: [] })),
+  );
+  const { url, close } = await listenOnLoopback(api, 0);
+  onTestFinished(close);
+  const at = folder();
+  writeFileSync(join(at, 'token'), '#!/bin/sh\necho x.y.z\n');
+  chmodSync(join(at, 'token'), 0o700);
+  const args = ['--url', url, '--token-command', './token', 'backup', '--out', 'before.json'];
+  const { code, said } = await fromFolder(at, args);
+  expect([code, said]).toEqual([
+    0,
+    '0 records and the configuration are in before.json; no key is.\n',
+  ]);
+  expect(readdirSync(at)).toEqual(['before.json', 'token']);
 });

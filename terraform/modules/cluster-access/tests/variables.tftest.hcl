@@ -1,4 +1,4 @@
-# Each validation refuses what it is there for; what it says is in variables.tf.
+# Each validation refuses what it is there for, and nothing else; what it says is in variables.tf.
 
 mock_provider "kubernetes" {}
 
@@ -60,6 +60,96 @@ run "reader_who_writes" {
     writer = "certherd-reconcile@p.iam.gserviceaccount.com"
   }
   expect_failures = [var.writer]
+}
+
+run "reader_as_a_grant_names_it" {
+  command = plan
+
+  variables {
+    reader = "serviceAccount:certherd-reconcile@p.iam.gserviceaccount.com"
+  }
+  expect_failures = [var.reader]
+}
+
+run "reader_as_a_grant_names_a_person" {
+  command = plan
+
+  variables {
+    reader = "user:ops@example.org"
+  }
+  expect_failures = [var.reader]
+}
+
+run "reader_who_is_everybody" {
+  command = plan
+
+  variables {
+    reader = "system:anonymous"
+  }
+  expect_failures = [var.reader]
+}
+
+run "reader_of_a_project_that_is_not_filled_in" {
+  command = plan
+
+  variables {
+    reader = "certherd-reconcile@PROJECT.iam.gserviceaccount.com"
+  }
+  expect_failures = [var.reader]
+}
+
+run "writer_as_a_grant_names_it" {
+  command = plan
+
+  variables {
+    writer = "serviceAccount:certherd-sync@p.iam.gserviceaccount.com"
+  }
+  expect_failures = [var.writer]
+}
+
+run "writer_as_a_grant_names_a_person" {
+  command = plan
+
+  variables {
+    writer = "user:ops@example.org"
+  }
+  expect_failures = [var.writer]
+}
+
+run "writer_who_is_everybody" {
+  command = plan
+
+  variables {
+    writer = "system:anonymous"
+  }
+  expect_failures = [var.writer]
+}
+
+run "writer_of_a_project_that_is_not_filled_in" {
+  command = plan
+
+  variables {
+    writer = "certherd-sync@PROJECT.iam.gserviceaccount.com"
+  }
+  expect_failures = [var.writer]
+}
+
+run "accounts_of_kubernetes" {
+  command = plan
+
+  variables {
+    reader = "system:serviceaccount:certherd:reader"
+    writer = "system:serviceaccount:certherd:writer"
+  }
+}
+
+run "accounts_by_number" {
+  command = plan
+
+  variables {
+    reader = "101234567890123456789"
+    writer = "109876543210987654321"
+  }
 }
 
 run "no_namespace" {

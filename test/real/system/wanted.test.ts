@@ -10,8 +10,8 @@ import {
   removeIngress,
   hasty as running,
   served,
-} from './hands.ts';
-import { ingress } from './running.ts';
+} from '../../integration/system/hands.ts';
+import { ingress } from '../../integration/system/running.ts';
 
 const DAY_MS = 86_400_000;
 
