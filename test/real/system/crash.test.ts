@@ -5,7 +5,6 @@ import { newRecord } from '../../../shared/domain/record.ts';
 import { reconcile } from '../../../shared/jobs/reconcile.ts';
 import { sync } from '../../../shared/jobs/sync.ts';
 import { add, elsewhere, unheard } from '../../integration/system/hands.ts';
-import { ISSUE_CALLS, killedWorkers } from '../../integration/system/killed-workers.ts';
 import {
   deathsAt,
   life,
@@ -15,6 +14,7 @@ import {
   throughWay,
 } from '../../integration/system/mortal.ts';
 import { ingress, type Running, running } from '../../integration/system/running.ts';
+import { ISSUE_CALLS, killedWorkers } from './killed-workers.ts';
 
 // Every call, reads included, and both sides of each: too many for every run of the quick tests.
 killedWorkers(deathsAt(ISSUE_CALLS));

@@ -7,8 +7,8 @@ import { LegacyGoogleFault } from '../../../local/google-api.ts';
 import { KubernetesFault } from '../../../local/kubernetes/kubernetes.ts';
 import type { KubernetesObject } from '../../../local/kubernetes/object.ts';
 import { targetKey } from '../../../shared/domain/grouping.ts';
-import { removeSecret, served } from './hands.ts';
-import { ingress, type Running, running } from './running.ts';
+import { removeSecret, served } from '../../integration/system/hands.ts';
+import { ingress, type Running, running } from '../../integration/system/running.ts';
 
 const DOCUMENT = {
   issuers: {

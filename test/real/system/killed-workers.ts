@@ -5,9 +5,16 @@ import { certificateId } from '../../../shared/domain/certificate.ts';
 import { newRecord } from '../../../shared/domain/record.ts';
 import { issueTask } from '../../../shared/domain/task.ts';
 import { issue } from '../../../shared/jobs/issue.ts';
-import { type Death, type Life, life, mortalWorker, openWay, type Way } from './mortal.ts';
-import { ingress, type Running, started } from './running.ts';
-import { readableVersions, txtSets } from './traces.ts';
+import {
+  type Death,
+  type Life,
+  life,
+  mortalWorker,
+  openWay,
+  type Way,
+} from '../../integration/system/mortal.ts';
+import { ingress, type Running, started } from '../../integration/system/running.ts';
+import { readableVersions, txtSets } from '../../integration/system/traces.ts';
 
 const CALLS = {
   unordered: ['GET cert', 'PATCH cert', 'GET cert/versions', 'GET cert (2)'],
@@ -32,11 +39,6 @@ const CALLS = {
 export const ISSUE_CALLS: readonly string[] = Object.values(CALLS).flat();
 
 const isPoll = (call: string) => /^CA order \(/.test(call);
-
-/** A death after each call that changes something: every other death leaves what one of these leaves. */
-export const AFTER_CHANGES: readonly Death[] = ISSUE_CALLS.filter(
-  (call) => !/^(GET|CA (authorization|order|certificate))/.test(call),
-).map((call) => ({ call, side: 'after' }));
 
 type Case = Readonly<{ key: string; death: Death | undefined }>;
 type Struck = Readonly<{ one: Running; way: Way; lives: ReadonlyMap<string, Life> }>;
