@@ -1,3 +1,4 @@
+import { certificateSecretPrefix } from '../shared/domain/certificate.ts';
 import type { Target } from '../shared/domain/record.ts';
 import type { SyncMessage } from '../shared/jobs/sync.ts';
 
@@ -36,7 +37,7 @@ const ID = /^[a-z0-9][a-z0-9-]*$/;
 
 function certificateOf(secretId: string, installation: string): string | undefined {
   const [, secret = ''] = /^projects\/[^/]+\/secrets\/([^/]+)$/.exec(secretId) ?? [];
-  const prefix = `${installation}-cert-`;
+  const prefix = certificateSecretPrefix(installation);
   const certificate = secret.startsWith(prefix) ? secret.slice(prefix.length) : '';
   return ID.test(certificate) ? certificate : undefined;
 }

@@ -1,3 +1,4 @@
+import { certificateSecretPrefix } from '../../shared/domain/certificate.ts';
 import { recordAnnotations } from '../../shared/domain/record-annotations.ts';
 import { requireRole } from './access.ts';
 import type { ApiCall, ApiReply } from './router.ts';
@@ -14,7 +15,7 @@ export async function backup({ caller, ports, settings }: ApiCall): Promise<ApiR
   const { config } = settings;
   const records = stored
     .map(({ id, record }) => ({
-      secret: `${config.installation}-cert-${id}`,
+      secret: `${certificateSecretPrefix(config.installation)}${id}`,
       annotations: recordAnnotations(record),
     }))
     .sort((a, b) => (a.secret < b.secret ? -1 : 1));

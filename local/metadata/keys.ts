@@ -17,15 +17,11 @@ const ALGORITHM = {
 };
 const YEAR_MS = 365 * 86_400_000;
 
-// To make one takes a tenth of a second of computing, and nobody outside this process trusts it: one does for all that start in it.
-let pair: Promise<webcrypto.CryptoKeyPair> | undefined;
-
 /** The key that signs ID tokens, as it is kept: PEM texts and the key id that tokens name. */
 export type SigningKey = Readonly<{ kid: string; privateKey: string; certificate: string }>;
 
 export async function newSigningKey(now: Date): Promise<SigningKey> {
-  pair ??= webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
-  const keys = await pair;
+  const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: randomBytes(8).toString('hex'),
     name: 'CN=federated-signon.system.gserviceaccount.com',

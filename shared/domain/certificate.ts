@@ -24,6 +24,9 @@ export function certificateId({ names, issuer, keyType }: CertificateIdentity): 
   return `${slug}-${digest([issuer, keyType, ...names]).slice(0, 32)}`;
 }
 
+/** What the id of every certificate's secret begins with; the certificate's own id follows. */
+export const certificateSecretPrefix = (installation: string): string => `${installation}-cert-`;
+
 /** SHA-256 in lower-case hex over parts that cannot run into each other. */
 export const digest = (parts: readonly string[]): string => hash('sha256', JSON.stringify(parts));
 

@@ -1,4 +1,5 @@
 import type { protos, SecretManagerServiceClient } from '@google-cloud/secret-manager';
+import { certificateSecretPrefix } from '../../domain/certificate.ts';
 import { toAccount } from '../account.ts';
 import { clientOptions, type GoogleApiOptions, once } from '../google-client.ts';
 import { createRest, type Rest } from '../google-rest.ts';
@@ -56,7 +57,7 @@ export const secretName = (project: string, id: string): string =>
 export const certificateSecret = (
   { api, installation }: SecretsOptions,
   certificate: string,
-): string => secretName(api.project, `${installation}-cert-${certificate}`);
+): string => secretName(api.project, `${certificateSecretPrefix(installation)}${certificate}`);
 
 /** What is wrong when a call on a project's secrets fails. The account is known when the call has failed, not before. */
 export const storeAttempt = (

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { protos } from '@google-cloud/secret-manager';
+import { certificateSecretPrefix } from '../../domain/certificate.ts';
 import { type CertificateRecord, isOwn, type StoredRecord } from '../../domain/record.ts';
 import { parseRecord, RECORD_FIELDS, recordAnnotations } from '../../domain/record-annotations.ts';
 import { CertificateError } from '../../errors.ts';
@@ -73,7 +74,7 @@ function parsedSecret(
   createdAt: Date,
 ): StoredRecord | Readonly<{ id: string; problem: string }> {
   const name = secret.name?.split('/').at(-1) ?? '';
-  const prefix = `${installation}-cert-`;
+  const prefix = certificateSecretPrefix(installation);
   if (!name.startsWith(prefix))
     return { id: name, problem: `has our label, but its name does not begin with ${prefix}` };
   const id = name.slice(prefix.length);
