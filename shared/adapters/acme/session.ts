@@ -102,11 +102,19 @@ async function readDirectory(url: string, line: Line) {
   return parsed(directorySchema, data);
 }
 
-/** newAccount finds the account of a key that the CA knows and makes one otherwise (RFC 8555 section 7.3). */
+/**
+ * newAccount finds the account of a key that the CA knows and makes one otherwise (RFC 8555 section 7.3). To a CA that failed it is said
+ * once more: one that is just making the account for another process may answer 500 (Pebble does), and knows the account the next time.
+ */
 async function accountUrl(api: AcmeApi, contact: string | undefined): Promise<string> {
-  await api.createAccount({
-    termsOfServiceAgreed: true,
-    ...(contact && { contact: [`mailto:${contact}`] }),
+  const register = () =>
+    api.createAccount({
+      termsOfServiceAgreed: true,
+      ...(contact && { contact: [`mailto:${contact}`] }),
+    });
+  await register().catch((error) => {
+    if (!(error instanceof ProblemReply && error.reply.status === 500)) throw error;
+    return register();
   });
   if (!api.accountUrl) throw new Nonsense('the reply to newAccount has no Location');
   return api.accountUrl;

@@ -409,6 +409,27 @@ describe('the account', () => {
     );
   });
 
+  test('is asked for once more when the CA was just making it for another process', async () => {
+    const vault = memoryVault();
+    said = {
+      'POST /account': (response) => {
+        said = {};
+        response.writeHead(500, { 'replay-nonce': 'of-the-failure' }).end('being saved');
+      },
+    };
+    expect(await authority({ vault }).newOrder(['a.test'])).toMatchObject({ url: at('/order/1') });
+    expect(asked.filter((key) => key === 'POST /account')).toHaveLength(2);
+    expect(vault.written).toHaveLength(2);
+  });
+
+  test('is asked for twice of a CA that fails, and no more', async () => {
+    said = { 'POST /account': { status: 500 } };
+    expect(await failure(authority().newOrder(['a.test']))).toMatchObject({
+      code: 'ca-unavailable',
+    });
+    expect(asked.filter((key) => key === 'POST /account')).toHaveLength(2);
+  });
+
   test('is looked up anew when the issuer moved to another directory', async () => {
     const vault = memoryVault();
     await authority({ vault }).newOrder(['a.test']);
