@@ -3,9 +3,6 @@ import { LOCAL_PERSON } from '../../../local/accounts.ts';
 import { served } from './hands.ts';
 import { ingress, type Running, running } from './running.ts';
 
-// The CA says that it is done at once, so that nobody waits.
-const PROMPT = { acme: { retryAfterSeconds: { authorization: 0, order: 0 } } };
-
 /** A person asks the api. */
 async function ask({ system }: Running, path: string, body: unknown) {
   const token = await system.services.metadata.identityToken(LOCAL_PERSON, 'certherd-api');
@@ -19,7 +16,7 @@ async function ask({ system }: Running, path: string, body: unknown) {
 
 test('a word for a Secret that an Ingress has costs no order, and says whose it is', async () => {
   const manifests = { one: [ingress('shop', ['shop.a.test'], 'shop-tls')] };
-  const one = await running({ trouble: PROMPT, manifests });
+  const one = await running({ manifests });
   await one.tick();
   const before = await served(one, 'one', 'shop-tls');
   const taken = await ask(one, '/v1/certificates?wait=5', {
@@ -49,7 +46,7 @@ test('a word for a Secret that an Ingress has costs no order, and says whose it 
 
 test('one more Secret for a certificate that is there is waited for until it has it', async () => {
   const manifests = { one: [ingress('shop', ['shop.a.test'], 'shop-tls')] };
-  const one = await running({ trouble: PROMPT, manifests });
+  const one = await running({ manifests });
   await one.tick();
   const { status } = await ask(one, '/v1/certificates?wait=3', {
     names: ['shop.a.test'],

@@ -48,14 +48,12 @@ test('what a Secret serves is replaced by what the good request asks for, once r
 
 const DAY_MS = 86_400_000;
 const OURS = { 'app.kubernetes.io/managed-by': 'certherd' };
-const PROMPT = { acme: { retryAfterSeconds: { authorization: 0, order: 0 } } };
 const NOT_OPTED_IN = { annotations: {} };
 
 /** Two tenants, each with its own name and a certificate for it. */
 async function tenants(): Promise<Running & Readonly<{ id: string }>> {
   const allow = ['bank', 'evil'].map((name) => ({ namespaces: [name], names: [`${name}.a.test`] }));
   const one = await running({
-    trouble: PROMPT,
     document: { clusters: [{ name: 'one', allow }] },
     manifests: {
       one: ['bank', 'evil'].map((name) =>
@@ -129,7 +127,7 @@ test('what the configuration names for a Secret is renewed in it while it waits 
   const state = mkdtempSync(join(tmpdir(), 'certherd-'));
   onTestFinished(() => rmSync(state, { recursive: true }));
   const configured = (...names: readonly string[]) => ({
-    ...{ state, trouble: PROMPT },
+    state,
     manifests: { one: [ingress('any', ['any.a.test'], 'default', NOT_OPTED_IN)] },
     document: { certificates: [{ cluster: 'one', namespace: 'web', secret: 'default', names }] },
   });

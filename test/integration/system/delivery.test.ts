@@ -10,13 +10,12 @@ import {
   patchSecret,
   planned,
   removeSecret,
-  hasty as running,
   secretManager,
   served,
   turn,
   unheard,
 } from './hands.ts';
-import { ingress, type Running } from './running.ts';
+import { ingress, type Running, running } from './running.ts';
 
 const DAY_MS = 86_400_000;
 

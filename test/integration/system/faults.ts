@@ -20,13 +20,12 @@ export type Weather = Readonly<{
   clear(): void;
 }>;
 
-export function weather(trouble: Trouble = {}): Weather {
+export function weather(): Weather {
   const faults = new Map<Place, Fault>();
   return {
     trouble: {
-      ...trouble,
       before: (service, request) => faults.get(service)?.(request),
-      acme: { ...trouble.acme, before: (request) => faults.get('ca')?.(request) },
+      acme: { before: (request) => faults.get('ca')?.(request) },
     },
     set: (place, fault) => void faults.set(place, fault),
     clear: () => faults.clear(),

@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { accountsOf } from '../../../local/accounts.ts';
 import type { KubernetesObject } from '../../../local/kubernetes/object.ts';
 import { testAuthority } from '../../contract/test-authority.ts';
-import { type Circumstances, ingress, type Running, running } from './running.ts';
+import { ingress, type Running, running } from './running.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -159,16 +159,9 @@ const textOf = (secret: KubernetesObject | undefined, field: string) =>
 export const planned = async (one: Running) =>
   (await one.plan()).map(({ names, action, reason }) => `${names.join()} ${action} ${reason}`);
 
-/** The CA says that it is done at once, so that nobody waits. */
-export const hasty = ({ trouble, ...rest }: Circumstances) =>
-  running({
-    ...rest,
-    trouble: { acme: { retryAfterSeconds: { authorization: 0, order: 0 } }, ...trouble },
-  });
-
 /** A system whose one Ingress has its certificate, twice renewed. */
 export async function delivered(versions = 1): Promise<Running & Readonly<{ id: string }>> {
-  const one = await hasty({ manifests: { one: [ingress('shop', ['shop.a.test'], 'shop-tls')] } });
+  const one = await running({ manifests: { one: [ingress('shop', ['shop.a.test'], 'shop-tls')] } });
   for (let version = 1; version <= versions; version += 1) {
     if (version > 1) one.clock.advance(63 * DAY_MS);
     await one.tick();

@@ -3,12 +3,9 @@ import { served } from './hands.ts';
 import { ingress, running } from './running.ts';
 import { add } from './traces.ts';
 
-// The CA says that it is done at once, so that nobody waits.
-const PROMPT = { acme: { retryAfterSeconds: { authorization: 0, order: 0 } } };
-
 test('a kubeconfig that is renewed is used within minutes, by instances that run already', async () => {
   const manifests = { one: [ingress('shop', ['shop.a.test'], 'shop-tls')] };
-  const one = await running({ trouble: PROMPT, manifests });
+  const one = await running({ manifests });
   const kubeconfig = one.system.clusters[0]?.kubeconfigs?.writer;
   if (!kubeconfig) expect.unreachable('an embedded cluster has a kubeconfig');
   const expired = JSON.parse(kubeconfig.text);
@@ -28,7 +25,6 @@ test('a kubeconfig that is renewed is used within minutes, by instances that run
 test('of two kubeconfigs reconcile reads with the one and sync writes with the other', async () => {
   const one = await running({
     document: { clusters: [{ name: 'one', kubeconfigSecret: { reader: 'r', writer: 'w' } }] },
-    trouble: PROMPT,
     manifests: { one: [ingress('shop', ['shop.a.test'], 'shop-tls')] },
   });
   const { reader, writer } = one.system.clusters[0]?.kubeconfigs ?? expect.unreachable();

@@ -10,7 +10,6 @@ import {
   certificateFor,
   elsewhere,
   google,
-  hasty,
   planned,
   served,
   unheard,
@@ -140,7 +139,7 @@ test('a certificate of a hundred names is proven and delivered', async () => {
 
 test('more namespaces than a record can name are asked for as one *, and each gets each version', async () => {
   const namespaces = Array.from({ length: 30 }, (_, n) => `team-${n}-${'x'.repeat(40)}`);
-  const one = await hasty({
+  const one = await running({
     manifests: {
       one: namespaces.map((namespace) => ingress('shop', ['shop.a.test'], 'tls', { namespace })),
     },

@@ -9,10 +9,9 @@ import type { Finding } from '../../../cli/doctor/finding.ts';
 import { main } from '../../../cli/program.ts';
 import { GoogleFault, LegacyGoogleFault } from '../../../local/google-api.ts';
 import { on, refusing, weather } from '../../integration/system/faults.ts';
-import { delivered, google, hasty, secretManager } from '../../integration/system/hands.ts';
-import { ingress, type Running } from '../../integration/system/running.ts';
+import { delivered, google, secretManager } from '../../integration/system/hands.ts';
+import { ingress, type Running, running } from '../../integration/system/running.ts';
 
-const PROMPT = { acme: { retryAfterSeconds: { authorization: 0, order: 0 } } };
 const forbidden = () => new LegacyGoogleFault(403, 'forbidden', 'Forbidden');
 const JOB = '/v1/projects/p/locations/europe-west1/jobs/certherd';
 const CHANGES = '/dns/v1/projects/p/managedZones/a-test/changes';
@@ -156,7 +155,7 @@ test.for<[string, (one: Running) => Promise<unknown>, readonly Partial<Finding>[
     ],
   ],
 ])('%s: each is named, with its command', async ([, happen, expected]) => {
-  const one = await hasty(DELIVERED);
+  const one = await running(DELIVERED);
   await one.tick();
   await happen(one);
   const { code, faults } = await examined(one);
@@ -165,7 +164,7 @@ test.for<[string, (one: Running) => Promise<unknown>, readonly Partial<Finding>[
 });
 
 test('a zone that the world does not ask is named, with the servers that it should', async () => {
-  const one = await hasty({ zones: [] });
+  const one = await running({ zones: [] });
   one.system.services.dns.addZone({ project: 'p', dnsName: 'b.test', delegated: false });
   const { faults } = await examined(one);
   expect(faults).toEqual([
@@ -188,7 +187,7 @@ test('a zone that nobody needs is only noted, and one that cannot be written say
   const refused = on(/^POST .*\/b-test\/changes/, refusing(forbidden));
   const sky = weather();
   sky.set('cloud-dns', refused);
-  const one = await hasty({ ...DELIVERED, zones: ['a.test', 'b.test'], trouble: sky.trouble });
+  const one = await running({ ...DELIVERED, zones: ['a.test', 'b.test'], trouble: sky.trouble });
   await one.tick();
   const found = (await examined(one)).findings.find(({ check }) => check === 'zone b.test');
   expect(found).toMatchObject({
@@ -206,7 +205,7 @@ test('a zone that nobody needs is only noted, and one that cannot be written say
 });
 
 test('no zone at all is a fault', async () => {
-  const { faults } = await examined(await hasty({ zones: [] }));
+  const { faults } = await examined(await running({ zones: [] }));
   expect(faults.find(({ check }) => check === 'zones of project p')).toMatchObject({
     message: 'there is no public zone in it',
   });
@@ -217,7 +216,7 @@ test('a cluster that is away is named, and how to look for it', async () => {
   const kubernetes = () => {
     if (isAway) throw new Error('away');
   };
-  const one = await hasty({ ...DELIVERED, trouble: { ...PROMPT, kubernetes } });
+  const one = await running({ ...DELIVERED, trouble: { kubernetes } });
   await one.tick();
   isAway = true;
   const { faults } = await examined(one);
@@ -247,7 +246,7 @@ test('a clock that is wrong here differs from all others, one that is wrong ther
 });
 
 test('an api that is down leaves nothing to ask, and says so', async () => {
-  const one = await hasty({});
+  const one = await running({});
   await one.system.door.close();
   const { code, findings } = await examined(one);
   expect(code).toBe(1);
@@ -269,7 +268,7 @@ const withoutWriter = (one: Running) =>
   secretManager(one, 'POST', '/kube-w/versions/1:disable', {});
 
 test('a cluster whose writer fails is named with the secret of that, while the others are fine', async () => {
-  const one = await hasty({
+  const one = await running({
     document: { clusters: [{ name: 'one', allow: EVERYTHING }, SECOND] },
     manifests: {
       one: [ingress('a', ['a.a.test'], 'a-tls')],
@@ -299,7 +298,7 @@ test('a cluster whose writer fails is named with the secret of that, while the o
 });
 
 test('the writer of the only cluster is as suspect as the topic, and its line has the command too', async () => {
-  const one = await hasty({
+  const one = await running({
     document: { clusters: [SECOND] },
     manifests: { two: [ingress('b', ['b.a.test'], 'b-tls')] },
   });
@@ -316,7 +315,7 @@ test('the writer of the only cluster is as suspect as the topic, and its line ha
 });
 
 test('a cluster without a certificate says so, and is no fault', async () => {
-  const one = await hasty({
+  const one = await running({
     document: { clusters: [{ name: 'one', allow: EVERYTHING }, SECOND] },
     ...DELIVERED,
   });
@@ -335,7 +334,7 @@ const forgetClusters = ({ clock }: Running) => clock.advance(6 * 60_000);
 
 test('an api that cannot read the records is a fault of the store', async () => {
   const sky = weather();
-  const one = await hasty({ ...DELIVERED, trouble: { ...PROMPT, ...sky.trouble } });
+  const one = await running({ ...DELIVERED, trouble: sky.trouble });
   await one.tick();
   const { accessToken } = one.system.services.metadata;
   const ours = `Bearer ${accessToken('certherd-api@p.iam.gserviceaccount.com')}`;
@@ -356,7 +355,7 @@ test('an api that cannot read the records is a fault of the store', async () => 
 
 test('a viewer sees little, is told who sees more, and does not get 0', async () => {
   const document = { access: { viewers: ['user:v@x.test'] } };
-  const one = await hasty({ ...DELIVERED, document });
+  const one = await running({ ...DELIVERED, document });
   const token = await one.system.services.metadata.identityToken('v@x.test', 'certherd-api');
   const out: string[] = [];
   const screen = { out: (text: string) => void out.push(text), err: () => {}, colors: false };
@@ -371,7 +370,7 @@ test('a viewer sees little, is told who sees more, and does not get 0', async ()
 });
 
 test('on one machine no line speaks of gcloud or Terraform', async () => {
-  const one = await hasty(DELIVERED);
+  const one = await running(DELIVERED);
   await one.tick();
   await google(one, 'scheduler', ['POST', `${JOB}:pause`], {});
   await google(one, 'pubsub', ['DELETE', '/v1/projects/p/subscriptions/certherd-sync']);

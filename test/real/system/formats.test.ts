@@ -5,12 +5,11 @@ import {
   add,
   delivered,
   elsewhere,
-  hasty,
   planned,
   secretManager,
   served,
 } from '../../integration/system/hands.ts';
-import { ingress, type Running } from '../../integration/system/running.ts';
+import { ingress, type Running, running } from '../../integration/system/running.ts';
 
 const DAY_MS = 86_400_000;
 const NEWER =
@@ -130,7 +129,9 @@ test('a certificate that is copied into another project is delivered from there,
   const { id } = one;
   const { identity = '', askers = '' } = await annotationsOf(one, id);
   const current = await secretManager(one, 'GET', `/certherd-cert-${id}/versions/current:access`);
-  const other = await hasty({ manifests: { one: [ingress('shop', ['shop.a.test'], 'shop-tls')] } });
+  const other = await running({
+    manifests: { one: [ingress('shop', ['shop.a.test'], 'shop-tls')] },
+  });
   other.clock.advance(63 * DAY_MS);
   await secretManager(other, 'POST', `?secretId=certherd-cert-${id}`, {
     replication: { automatic: {} },

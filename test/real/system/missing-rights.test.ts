@@ -2,8 +2,7 @@ import { expect, test } from 'vitest';
 import { GoogleFault, LegacyGoogleFault } from '../../../local/google-api.ts';
 import type { Embedded } from '../../../local/services.ts';
 import { on, refusing, weather } from '../../integration/system/faults.ts';
-import { hasty } from '../../integration/system/hands.ts';
-import { ingress } from '../../integration/system/running.ts';
+import { ingress, running } from '../../integration/system/running.ts';
 
 const ACCOUNT = (name: string) => `certherd-${name}@p.iam.gserviceaccount.com`;
 const refused = () => new GoogleFault('PERMISSION_DENIED', 'no');
@@ -51,8 +50,8 @@ test.for<[string, Embedded, RegExp, () => Error, readonly string[]]>([
 ])(
   'who may not %s is told which permission is missing, on what, and to whom',
   async ([, service, call, make, words]) => {
-    const sky = weather({ acme: { retryAfterSeconds: { authorization: 0, order: 0 } } });
-    const one = await hasty({
+    const sky = weather();
+    const one = await running({
       manifests: { one: [ingress('shop', ['shop.a.test'], 'shop-tls')] },
       trouble: sky.trouble,
     });

@@ -50,8 +50,6 @@ function withTls(object: KubernetesObject, tls: readonly object[]): KubernetesOb
 type Row = readonly [string, KubernetesObject | readonly KubernetesObject[], string];
 
 const NOTHING = 'nothing';
-// The CA says that it is done at once, so that nobody waits.
-const PROMPT = { acme: { retryAfterSeconds: { authorization: 0, order: 0 } } };
 
 const ROWS: readonly Row[] = [
   ...['true', 'TRUE', 't', '1'].map((value): Row => {
@@ -187,7 +185,7 @@ const ROWS: readonly Row[] = [
 test('each kind of request ends as it should, beside all the others', async () => {
   const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'infra' } };
   const manifests = { one: [namespace, ...ROWS.flatMap(([, objects]) => objects)] };
-  const one = await running({ document: DOCUMENT, manifests, trouble: PROMPT });
+  const one = await running({ document: DOCUMENT, manifests });
   await one.tick();
   const held = await holdings(one);
   const outcomes = ROWS.map(([name, objects]) => {

@@ -8,10 +8,9 @@ import {
   delivered,
   planned,
   removeIngress,
-  hasty as running,
   served,
 } from '../../integration/system/hands.ts';
-import { ingress } from '../../integration/system/running.ts';
+import { ingress, running } from '../../integration/system/running.ts';
 
 const DAY_MS = 86_400_000;
 
