@@ -44,11 +44,10 @@ async function answered(request: Request, log: Log, handle: Entry['handle']): Pr
   }
 }
 
-/** The JSON body, which the framework has parsed when the content type said so. */
-export function bodyOf(request: Request): unknown {
-  if (!Buffer.isBuffer(request.body) && typeof request.body !== 'string') return request.body;
+/** The JSON of the body; undefined without one, and for what is no JSON. */
+export function bodyOf({ rawBody }: Request): unknown {
   try {
-    return JSON.parse(String(request.body));
+    return JSON.parse(String(rawBody));
   } catch {
     return undefined;
   }

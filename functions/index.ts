@@ -9,10 +9,13 @@ import {
   syncDependencies,
 } from './dependencies.ts';
 import { issueFunction } from './issue.ts';
+import { leaveBodiesRaw } from './raw-bodies.ts';
 import { reconcileFunction } from './reconcile.ts';
 import { syncFunction } from './sync.ts';
 
 const config = configFromEnvironment();
+
+leaveBodiesRaw();
 
 http('reconcile', reconcileFunction(reconcileDependencies(config)));
 http('issue', issueFunction(issueDependencies(config)));

@@ -7,7 +7,9 @@ import {
 } from 'node:http';
 import { type HttpFunction, http } from '@google-cloud/functions-framework';
 import { getTestServer } from '@google-cloud/functions-framework/testing';
+import { leaveBodyRaw } from '../functions/raw-bodies.ts';
 import { listenOnLoopback, type RunningApi } from './google-api.ts';
+import { listenerOf } from './wire/request.ts';
 
 export type FunctionsHost = RunningApi &
   Readonly<{
@@ -23,10 +25,11 @@ export type FunctionsHost = RunningApi &
 export async function startFunctionsHost(port: number): Promise<FunctionsHost> {
   const listeners = new Map<string, RequestListener>();
   const opened = Promise.withResolvers<void>();
-  const server = createServer((request, response) => {
-    void opened.promise.then(() => handOn(request, response, listeners));
+  const answering = listenerOf(async (request, response) => {
+    await opened.promise;
+    handOn(request, response, listeners);
   });
-  const running = await listenOnLoopback(server, port);
+  const running = await listenOnLoopback(createServer(answering), port);
   return {
     ...running,
     serve: (name, listener) => void listeners.set(name, listener),
@@ -50,6 +53,8 @@ function handOn(
 export function underFramework(name: string, handler: HttpFunction): RequestListener {
   http(name, handler);
   const server = getTestServer(name);
-  return (request: IncomingMessage, response: ServerResponse) =>
-    void server.emit('request', request, response);
+  return (request: IncomingMessage, response: ServerResponse) => {
+    leaveBodyRaw(request);
+    server.emit('request', request, response);
+  };
 }

@@ -1,6 +1,7 @@
 import type { Request } from '@google-cloud/functions-framework';
 import { z } from 'zod';
 import { bodyOf } from '../entry.ts';
+import { type Declared, declared } from '../raw-bodies.ts';
 import { ApiProblem } from './problem.ts';
 import type { ApiCall } from './router.ts';
 
@@ -16,9 +17,16 @@ export function checkBody(request: Request): void {
   const bytes = request.rawBody?.length ?? 0;
   if (bytes > LARGEST_BODY)
     throw new ApiProblem('body-too-large', `the body may have ${LARGEST_BODY / 1024} KiB`);
-  if (bytes > 0 && request.get('content-type')?.split(';')[0]?.trim() !== 'application/json')
-    throw new ApiProblem('media-type', 'send the body with content-type application/json');
+  if (bytes > 0 && !isPlainJson(declared(request)))
+    throw new ApiProblem(
+      'media-type',
+      'send the body with content-type application/json and without content-encoding',
+    );
 }
+
+const isPlainJson = ({ type, encoding = 'identity' }: Declared) =>
+  type?.split(';')[0]?.trim().toLowerCase() === 'application/json' &&
+  encoding.trim().toLowerCase() === 'identity';
 
 /** Behind Identity-Aware Proxy a browser's own session lets every page speak in the person's name. */
 function isCrossSite(request: Request): boolean {

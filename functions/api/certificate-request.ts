@@ -16,15 +16,22 @@ const MOST_NAMES = 100;
 // Longer than every name; what is longer still is not repeated in an answer.
 const LONGEST_TEXT = 300;
 
-const dnsName = z
-  .string('give a DNS name')
-  .max(LONGEST_TEXT, 'is longer than any DNS name')
-  .transform((text, context) => {
-    const parsed = parseName(text);
-    if ('name' in parsed) return parsed.name;
-    context.addIssue({ code: 'custom', message: `"${text}" ${parsed.problem}` });
-    return z.NEVER;
-  });
+// What is pasted into the wrong place must not come back in an answer, nor stand in the log: a key in PEM is shorter than that.
+const text = (form: string) =>
+  z
+    .string(form)
+    .max(LONGEST_TEXT, { abort: true, error: 'is longer than any name' })
+    .refine((value) => !value.includes('-----BEGIN'), {
+      abort: true,
+      error: 'is a key or a certificate, and no name',
+    });
+
+const dnsName = text('give a DNS name').transform((text, context) => {
+  const parsed = parseName(text);
+  if ('name' in parsed) return parsed.name;
+  context.addIssue({ code: 'custom', message: `"${text}" ${parsed.problem}` });
+  return z.NEVER;
+});
 
 const names = z
   .array(dnsName, 'give a list of DNS names')
@@ -34,7 +41,7 @@ const names = z
 
 const FORM = 'give "CLUSTER/NAMESPACE/SECRET" or an object of cluster, namespace and secret';
 const part = (pattern: RegExp, allowed: string) =>
-  z.string(FORM).regex(pattern, { error: ({ input }) => `"${input}" may have ${allowed} only` });
+  text(FORM).regex(pattern, { error: ({ input }) => `"${input}" may have ${allowed} only` });
 const label = part(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'lower-case letters, digits and "-"');
 const secret = part(
   /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/,

@@ -1,3 +1,4 @@
+import { deliveryState } from '../../shared/domain/delivery-state.ts';
 import { type Html, html } from './html.ts';
 import { day, moment, untilEnd } from './page-time.ts';
 import type { CertificateView } from './view.ts';
@@ -49,15 +50,19 @@ function version({ version: number, serial }: CertificateView): Html {
   return html`<span>${number}</span><small>serial <code>${serial}</code></small>`;
 }
 
-function delivery({ delivered, version: newest, targets, askers }: CertificateView): Html {
-  if (newest === null) return html`<span class="soft">nothing to deliver</span>`;
-  if (!delivered && targets.length + askers.length === 0) return html`<span>stored only</span>`;
+function delivery(view: CertificateView): Html {
+  const state = deliveryState(view);
+  const { delivered, version: newest } = view;
   const problems = delivered?.failed.map(
     (sentence) => html`<small class="bad">${sentence}</small>`,
   );
-  const state =
-    delivered?.version === newest
-      ? html`<span>delivered</span><small>${moment(delivered.at)}</small>`
-      : html`<span>not yet delivered</span>`;
-  return html`${state}${problems}`;
+  const at =
+    delivered?.version === newest ? html`<small>${moment(delivered.at)}</small>` : undefined;
+  return html`<span class="${MOODS[state] ?? ''}">${state}</span>${at}${problems}`;
 }
+
+const MOODS: Readonly<Record<string, string>> = {
+  'nothing to deliver': 'soft',
+  'in part': 'bad',
+  'not delivered': 'bad',
+};

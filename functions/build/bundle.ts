@@ -72,6 +72,8 @@ const entryOf = (name: FunctionName): string => `
   import { configFromEnvironment } from './shared/config.ts';
   import { ${name}Dependencies } from './functions/dependencies.ts';
   import { ${name}Function } from './functions/${name}.ts';
+  import { leaveBodiesRaw } from './functions/raw-bodies.ts';
+  leaveBodiesRaw();
   export const ${name} = ${name}Function(${name}Dependencies(configFromEnvironment()));
 `;
 

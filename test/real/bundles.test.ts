@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { unzipSync } from 'fflate';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type FunctionName, functionNames } from '../../functions/build/bundle.ts';
@@ -64,7 +65,11 @@ async function serve(name: FunctionName, ofIt: unknown, port?: number): Promise<
   return started;
 }
 
-const post = (url: string, body: string, headers: Record<string, string> = {}) =>
+const post = (
+  url: string,
+  body: string | Uint8Array<ArrayBuffer>,
+  headers: Record<string, string> = {},
+) =>
   fetch(url, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body });
 
 describe.for(functionNames)('%s, from its zip in an empty folder that is read-only', (name) => {
@@ -167,6 +172,22 @@ test.for<[string, 'secretManager' | 'metadata', string | undefined, RegExp]>([
       detail: expect.stringMatching(sentence),
     });
     expect(text).not.toMatch(STACK);
+  },
+);
+
+test.for(functionNames)(
+  '%s keeps to itself what no JSON was sent to it, and inflates nothing',
+  async (name) => {
+    const { url, errors, log, close } = await serve(name, config);
+    const answers = [
+      await post(url, '{ "key": "-----BEGIN PRIVATE KEY-----\nMIGH'),
+      await post(url, gzipSync(Buffer.from('{"key":"MIGH"')), { 'content-encoding': 'gzip' }),
+      await fetch(`${url}/%E0%A4%A`, { method: 'POST' }),
+    ];
+    const isProblem = (type: string | null) => /^application\/(problem\+)?json/.test(type ?? '');
+    for (const { headers } of answers) expect(headers.get('content-type')).toSatisfy(isProblem);
+    await close();
+    expect(`${await log}${await errors}`).not.toContain('MIGH');
   },
 );
 

@@ -1,11 +1,10 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { http } from '@google-cloud/functions-framework';
-import { getTestServer } from '@google-cloud/functions-framework/testing';
 import { PassThroughClient } from 'google-auth-library';
 import { apiFunction } from '../../../functions/api.ts';
 import { apiDependencies } from '../../../functions/dependencies.ts';
 import { systemClock } from '../../../local/clock.ts';
 import { startCloudTasks } from '../../../local/cloud-tasks/cloud-tasks.ts';
+import { underFramework } from '../../../local/functions.ts';
 import { GoogleFault, listenOnLoopback } from '../../../local/google-api.ts';
 import { type Metadata, startMetadata } from '../../../local/metadata/metadata.ts';
 import { startScheduler } from '../../../local/scheduler/scheduler.ts';
@@ -88,8 +87,10 @@ export async function startWorld({ iapAudience }: Proxy = {}): Promise<World> {
     httpTarget: { uri: `${players.url}/reconcile` },
   });
   const log: LogEntry[] = [];
-  http('api', apiFunction(apiDependencies(config, { log: createLog((entry) => log.push(entry)) })));
-  const api = await listenOnLoopback(getTestServer('api'), 0);
+  const handler = apiFunction(
+    apiDependencies(config, { log: createLog((entry) => log.push(entry)) }),
+  );
+  const api = await listenOnLoopback(createServer(underFramework('api', handler)), 0);
   const token = (email: string, audience = AUDIENCE) => identityToken(email, audience);
   return {
     ...players,
