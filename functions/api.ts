@@ -1,5 +1,5 @@
 import type { HttpFunction, Request, Response } from '@google-cloud/functions-framework';
-import { CertificateError, messageOf } from '../shared/errors.ts';
+import { CertificateError, messageOf, needsPerson } from '../shared/errors.ts';
 import { withTrace } from '../shared/log.ts';
 import type { Log } from '../shared/ports.ts';
 import { type Caller, roleOf } from './api/access.ts';
@@ -92,7 +92,7 @@ async function identified(
 function report(error: unknown, { document: { status, type, detail } }: ApiProblem, log: Log) {
   if (error instanceof ApiProblem) log.info('request refused', { status, type, reason: detail });
   else if (error instanceof CertificateError)
-    log.error('request failed', {
+    log[needsPerson(error.code) ? 'error' : 'warn']('request failed', {
       status,
       code: error.code,
       reason: messageOf(error),

@@ -43,7 +43,7 @@ export function issueFunction({ log, project, ports, settings }: IssueDependenci
         ...fields,
         ...(explanation !== undefined && { explanation }),
       });
-      return { status: outcome.state === 'busy' ? 503 : 200, body: outcome };
+      return { status: outcome.state === 'busy' ? 503 : 200, body: fields };
     },
   });
 }

@@ -47,7 +47,8 @@ export function reconcileFunction({
       }
       // Scheduler looks at the status alone, and the plan of a large fleet is megabytes: the log has what was decided.
       const { plan, refusals, faults } = await reconcile(await ports(), settings);
-      return { status: 200, body: { certificates: plan.length, refused: refusals.length, faults } };
+      const counts = { certificates: plan.length, refused: refusals.length, faults: faults.length };
+      return { status: 200, body: counts };
     },
   });
 }
