@@ -1,7 +1,8 @@
 import type { z } from 'zod';
-import { problemSchema } from './documents.ts';
+import { jsonOf, problemSchema } from './documents.ts';
 import { CliFault } from './fault.ts';
-import { answerOf, bearerToken, type Door } from './token.ts';
+import { type Reply, replyOf, strangeness } from './reply.ts';
+import { bearerToken, type Door } from './token.ts';
 
 /** What the api answered; `document` is its JSON as it came. */
 export type Answer = Readonly<{ status: number; document: unknown }>;
@@ -23,8 +24,7 @@ export function createClient(door: Door): Client {
     token ??= bearerToken(door);
     const bearer = `Bearer ${await token}`;
     const headers = { ...init.headers, authorization: bearer, [CLOUD_RUN]: bearer };
-    const response = await answerOf(door.url, path, { ...init, headers });
-    return { status: response.status, document: await jsonOf(response, door.url) };
+    return answerOf(await replyOf(door.url, path, { ...init, headers }), door.url);
   };
   return {
     get: (path) => send(path, {}),
@@ -37,21 +37,26 @@ export function createClient(door: Door): Client {
   };
 }
 
-async function jsonOf(response: Response, url: string): Promise<unknown> {
-  const text = await response.text();
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new CliFault(
-      1,
-      `${url} answers ${response.status} and no JSON; is it the api of Certherd?`,
-    );
-  }
+/** Throws exit 1 for what is no answer of the api: not JSON, or a refusal without the api's reason. */
+function answerOf(reply: Reply, url: string): Answer {
+  const { status, text } = reply;
+  const document = jsonOf(text);
+  const isShut = status === 401 || status === 403 || (status >= 300 && status < 400);
+  const isOurs = isShut ? problemSchema.safeParse(document).success : document !== undefined;
+  if (isOurs) return { status, document };
+  throw strangeness(reply, url);
 }
 
-/** The document in its form. Throws the server's sentence for a problem: exit 2 when it does not take the request (400), else exit 1. */
-export function documentOf<T>({ status, document }: Answer, schema: z.ZodType<T>): T {
-  if (status >= 400) throw new CliFault(status === 400 ? 2 : 1, problemSentence(status, document));
+/**
+ * The document in its form. Throws the server's sentence for a problem: exit 2 when it does not take the request (400), else exit 1.
+ * `whole` is what `--json` shows then, where the answer is a part of more.
+ */
+export function documentOf<T>(
+  { status, document }: Answer,
+  schema: z.ZodType<T>,
+  whole = document,
+): T {
+  if (status >= 400) throw problem(status, document, whole);
   const parsed = schema.safeParse(document);
   if (parsed.success) return parsed.data;
   throw new CliFault(
@@ -60,9 +65,9 @@ export function documentOf<T>({ status, document }: Answer, schema: z.ZodType<T>
   );
 }
 
-function problemSentence(status: number, document: unknown): string {
-  const problem = problemSchema.safeParse(document);
-  return problem.success
-    ? `${problem.data.title}: ${problem.data.detail}`
-    : `the api answers ${status} without a reason`;
+function problem(status: number, document: unknown, whole: unknown): CliFault {
+  const { data } = problemSchema.safeParse(document);
+  if (!data) return new CliFault(1, `the api answers ${status} without a reason`);
+  const { title, detail } = data;
+  return new CliFault(status === 400 ? 2 : 1, `${title}: ${detail}`, { document: whole });
 }

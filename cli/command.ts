@@ -1,19 +1,18 @@
-import type { Answer, Client } from './client.ts';
+import type { Client } from './client.ts';
 import type { Screen } from './screen.ts';
 
-/** What every command works with. */
+/** What every command works with. None prints: what it came to is shown in one place, for people or as JSON. */
 export type Session = Readonly<{
   client: Client;
-  screen: Screen;
-  /** Print one document and nothing else. */
-  json: boolean;
   sleep: (ms: number) => Promise<void>;
   now: () => Date;
 }>;
 
-export type ExitCode = 0 | 1;
-
-/** Prints the document when that is wished for; every command does so before it judges it. */
-export function showDocument({ json, screen }: Session, { document }: Answer): void {
-  if (json) screen.out(JSON.stringify(document, undefined, 2));
-}
+/** What a command came to. Exit code 1: something is not as it should be. */
+export type Outcome = Readonly<{
+  exitCode: 0 | 1;
+  /** The one document of `--json`. */
+  document: unknown;
+  /** The same for people. */
+  show: (screen: Screen) => void;
+}>;

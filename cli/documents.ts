@@ -1,5 +1,14 @@
 import { z } from 'zod';
 
+/** What a text says as JSON; undefined when it is none. */
+export function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** The parts of the api's documents that are shown. */
 
 export const problemSchema = z.object({ title: z.string(), detail: z.string() });
@@ -14,12 +23,13 @@ export const certificateSchema = z.object({
   issuer: z.string(),
   state: z.string(),
   serial: z.string().nullable(),
+  notBefore: moment.nullable(),
   notAfter: moment.nullable(),
   version: z.int().nullable(),
   failure: z.object({ code: z.string(), message: z.string(), retryAt: moment }).nullable(),
   delivered: z.object({ version: z.int(), at: moment, failed: z.array(z.string()) }).nullable(),
   targets: z.array(target),
-  askers: z.array(z.object({ cluster: z.string() })),
+  askers: z.array(z.object({ cluster: z.string(), namespace: z.string() })),
 });
 export type Certificate = z.output<typeof certificateSchema>;
 

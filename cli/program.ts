@@ -1,6 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { createClient } from './client.ts';
-import type { ExitCode, Session } from './command.ts';
+import type { Outcome, Session } from './command.ts';
 import { backup } from './commands/backup.ts';
 import { doctor } from './commands/doctor.ts';
 import { issue } from './commands/issue.ts';
@@ -15,14 +15,18 @@ import { DEFAULT_URL, parseUrl } from './token.ts';
 
 type GlobalOptions = Readonly<{ url: string; tokenCommand?: string; json?: boolean }>;
 type DoctorOptions = KnownFiles & Readonly<{ accessTokenCommand: string }>;
-type Start = (command: (session: Session) => Promise<ExitCode>) => Promise<void>;
+type Start = (command: (session: Session) => Promise<Outcome>) => Promise<void>;
 
 /** Runs one command line and answers its exit code: 0 fine, 1 something is not, 2 wrong use. */
 export async function main(args: readonly string[], screen: Screen): Promise<number> {
   let exitCode = 0;
   const program = globalOptions(screen);
   const start: Start = async (command) => {
-    exitCode = await command(sessionOf(program.opts<GlobalOptions>(), screen));
+    const options = program.opts<GlobalOptions>();
+    const outcome = await command(sessionOf(options));
+    if (options.json) screen.out(jsonText(outcome.document));
+    else outcome.show(screen);
+    exitCode = outcome.exitCode;
   };
   addCommands(program, start);
   addKeepers(program, start);
@@ -32,17 +36,33 @@ export async function main(args: readonly string[], screen: Screen): Promise<num
   } catch (error) {
     // Commander has written its own sentence.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    const document = documentOfFault(error);
+    if (program.opts<GlobalOptions>().json && document) screen.out(jsonText(document));
     if (!(error instanceof CliFault)) throw error;
-    screen.err(painted(error.message, 'plain', screen));
+    screen.err(painted(error.sentence, 'plain', screen));
     return error.exitCode;
   }
+}
+
+const jsonText = (document: unknown) => JSON.stringify(document, undefined, 2);
+
+/** What `--json` prints in place of what could not be done; undefined for wrong use that the api never heard of. */
+function documentOfFault(error: unknown): unknown {
+  if (!(error instanceof CliFault))
+    return { error: 'certherd itself is at fault; stderr has more' };
+  const { document, exitCode, sentence } = error;
+  return document ?? (exitCode === 1 ? { error: sentence } : undefined);
 }
 
 const line = (write: (text: string) => void) => (text: string) => write(text.trimEnd());
 
 const EXIT_CODES = `
 Exit codes: 0 fine; 1 something is not as it should be, or could not be done; 2 wrong use,
-on the command line or in the eyes of the api (an invalid name, an unknown issuer).`;
+on the command line or in the eyes of the api (an invalid name, an unknown issuer).
+
+With --json stdout holds exactly one document whenever the code is 0 or 1: what was found, the
+api's problem document (RFC 9457), or {"error": SENTENCE} where the api gave none. With 2 it holds
+the api's problem document, or nothing. Sentences about faults are on stderr as well.`;
 
 const globalOptions = (screen: Screen) =>
   new Command('certherd')
@@ -126,11 +146,9 @@ function target(text: string, others: readonly string[] = []): readonly string[]
   throw new InvalidArgumentError('Give CLUSTER/NAMESPACE/SECRET.');
 }
 
-function sessionOf({ url, tokenCommand, json = false }: GlobalOptions, screen: Screen): Session {
+function sessionOf({ url, tokenCommand }: GlobalOptions): Session {
   return {
     client: createClient({ url: parseUrl(url), tokenCommand }),
-    screen,
-    json,
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     now: () => new Date(),
   };

@@ -1,3 +1,4 @@
+import { deliveryState } from '../shared/domain/delivery-state.ts';
 import type { Certificate } from './documents.ts';
 import { type Cell, type Column, type Mood, painted, type Screen, table } from './screen.ts';
 
@@ -9,19 +10,30 @@ export function listed(names: readonly string[]): string {
   return [...names.slice(0, MOST_NAMES), ...(more > 0 ? [`and ${more} more`] : [])].join('\n');
 }
 
-const MOODS: Readonly<Record<string, Mood>> = { issued: 'good', failed: 'bad' };
+const MOODS: Readonly<Record<string, Mood>> = {
+  issued: 'good',
+  failed: 'bad',
+  'in part': 'bad',
+  'not delivered': 'bad',
+};
+
+const moody = (text: string): Cell => ({ text, mood: MOODS[text] ?? 'plain' });
 
 const COLUMNS: readonly Column[] = [
-  ['NAMES', 36],
+  ['NAMES', 34],
   ['ISSUER', 14],
   ['STATE', 11],
   ['ENDS', 12],
   ['VERSION', 9],
-  ['DELIVERY', 18],
+  ['DELIVERY', 20],
 ];
 
 /** The certificates as a table, each with its id below it, and then the sentences about what failed. */
-export function showCertificates(certificates: readonly Certificate[], screen: Screen): void {
+export function showCertificates(
+  certificates: readonly Certificate[],
+  screen: Screen,
+  now: Date,
+): void {
   screen.out(
     table(
       COLUMNS,
@@ -29,7 +41,7 @@ export function showCertificates(certificates: readonly Certificate[], screen: S
       screen,
     ),
   );
-  for (const sentence of certificates.flatMap(troubles))
+  for (const sentence of certificates.flatMap((of) => troubles(of, now)))
     screen.out(painted(sentence, 'bad', screen));
 }
 
@@ -38,26 +50,28 @@ function row(of: Certificate): readonly Cell[] {
   return [
     names ? listed(names) : 'too many names for its record',
     issuer,
-    { text: state, mood: MOODS[state] ?? 'plain' },
+    moody(state),
     notAfter?.toISOString().slice(0, 10) ?? '-',
     version === null ? '-' : String(version),
-    delivery(of),
+    moody(deliveryState(of)),
   ];
 }
 
-function delivery({ version, delivered, targets, askers }: Certificate): string {
-  if (version === null) return '-';
-  if (delivered?.version === version) return delivered.failed.length > 0 ? 'in part' : 'delivered';
-  return targets.length + askers.length > 0 ? 'not yet' : 'stored only';
-}
+// CAs date a certificate back by up to an hour, and the hourly run makes good what an event did not.
+const PATIENCE_MS = 2 * 3_600_000;
 
 /** What stands in the way of a certificate and its delivery, a sentence each. */
-export function troubles({ id, failure, delivered }: Certificate): readonly string[] {
+export function troubles(of: Certificate, now: Date): readonly string[] {
+  const { id, failure, delivered, version, notBefore } = of;
+  const isLate = notBefore !== null && now.getTime() - notBefore.getTime() > PATIENCE_MS;
   return [
     ...(failure
       ? [
           `${id}: ${failure.code}: ${failure.message}; tried again at ${failure.retryAt.toISOString()}`,
         ]
+      : []),
+    ...(isLate && deliveryState(of) === 'not yet delivered'
+      ? [`${id}: version ${version} is not yet delivered everywhere; "doctor" finds out why`]
       : []),
     ...(delivered?.failed.map((sentence) => `${id}: ${sentence}`) ?? []),
   ];

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { CliFault } from './fault.ts';
+import { isLoopback, replyOf } from './reply.ts';
 
 /** Where the api of `npm start` is, unless something else was said. */
 export const DEFAULT_URL = 'http://127.0.0.1:8080';
@@ -21,9 +22,6 @@ export function parseUrl(text: string): string {
   return `${url.origin}${url.pathname}`.replace(/\/$/, '');
 }
 
-const isLoopback = (url: string) =>
-  /^(localhost|\[::1\]|127(\.\d+){3})$/.test(new URL(url).hostname);
-
 /** A bearer token: what the command prints, else that of the running `npm start`. No token is ever printed by us. */
 export async function bearerToken({ url, tokenCommand }: Door): Promise<string> {
   if (tokenCommand) return commandToken(tokenCommand);
@@ -37,40 +35,61 @@ export async function bearerToken({ url, tokenCommand }: Door): Promise<string> 
 const commandToken = async (command: string) =>
   checked(await outputOfCommand(command), 'the token command');
 
-/** What a command that gives a token prints. Throws exit 1 when the command fails. */
-export async function outputOfCommand(command: string): Promise<string> {
+const PATIENCE_MS = 10_000;
+const LIMIT_MS = 120_000;
+
+/** What a command that gives a token prints. Throws exit 1 when the command fails, or gives nothing until `limit`: two minutes, for it may ask a person. */
+export async function outputOfCommand(
+  command: string,
+  limit: AbortSignal = AbortSignal.timeout(LIMIT_MS),
+): Promise<string> {
   const patience = setTimeout(sayThatItRuns, PATIENCE_MS);
   try {
-    const { code, text } = await outputOf(command);
-    if (code === 0) return text;
-    throw new CliFault(1, `the token command ends with exit code ${code}`);
+    const { end, text } = await outputOf(command, limit);
+    if (end === 0) return text;
+    throw new CliFault(
+      1,
+      `the token command ends with ${typeof end === 'number' ? `exit code ${end}` : end}`,
+    );
   } finally {
     clearTimeout(patience);
   }
 }
 
-const PATIENCE_MS = 10_000;
-
 // Straight to the person, as the command itself does.
 const sayThatItRuns = () => process.stderr.write('the token command is still running\n');
 
-/** What it says on stderr, and asks for on stdin, goes to the person. */
-function outputOf(command: string): Promise<Readonly<{ code: number | null; text: string }>> {
+/** What it says on stderr, and asks for on stdin, goes to the person. `end` is its exit code or the signal that ended it. */
+function outputOf(
+  command: string,
+  limit: AbortSignal,
+): Promise<Readonly<{ end: number | string | null; text: string }>> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, { shell: true, stdio: ['inherit', 'pipe', 'inherit'] });
     const chunks: Buffer[] = [];
     child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
-    child.once('error', reject);
-    child.once('close', (code) => resolve({ code, text: Buffer.concat(chunks).toString('utf8') }));
+    const fail = (why: string, cause?: Error) =>
+      reject(new CliFault(1, `the token command ${why}`, { cause }));
+    child.once('error', (cause) => fail(`cannot be started: ${cause.message}`, cause));
+    child.once('close', (code, by) =>
+      resolve({ end: code ?? by, text: Buffer.concat(chunks).toString('utf8') }),
+    );
+    limit.addEventListener('abort', () => {
+      child.kill();
+      // What it has started itself may live on and hold on to its output, and must not hold us.
+      child.stdout.destroy();
+      child.unref();
+      fail('gives nothing in time');
+    });
   });
 }
 
 async function localToken(url: string): Promise<string> {
   const query = new URLSearchParams({ audience: LOCAL_AUDIENCE, format: 'full' });
-  const response = await answerOf(url, `${LOCAL_IDENTITY}?${query}`, {
+  const { status, text } = await replyOf(url, `${LOCAL_IDENTITY}?${query}`, {
     headers: { 'metadata-flavor': 'Google' },
   });
-  if (response.ok) return checked(await response.text(), url);
+  if (status === 200) return checked(text, url);
   throw new CliFault(
     1,
     `${url} gives out no identity, so it is no npm start; say how to get a token with --token-command`,
@@ -82,17 +101,4 @@ function checked(text: string, source: string): string {
   const token = text.trim();
   if (/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)) return token;
   throw new CliFault(1, `${source} gives something that is no ID token`);
-}
-
-const LIMIT_MS = 90_000;
-
-/** One request. Throws exit 1 with a sentence when nothing answers. A redirect is none: it could lead a token elsewhere. */
-export async function answerOf(url: string, path: string, init: RequestInit): Promise<Response> {
-  try {
-    const signal = AbortSignal.timeout(LIMIT_MS);
-    return await fetch(`${url}${path}`, { ...init, redirect: 'error', signal });
-  } catch (cause) {
-    const hint = isLoopback(url) ? 'is npm start running?' : 'is the URL right?';
-    throw new CliFault(1, `nothing answers at ${url}; ${hint}`, { cause });
-  }
 }

@@ -1,7 +1,8 @@
 import { type Answer, documentOf } from './client.ts';
-import { type ExitCode, type Session, showDocument } from './command.ts';
-import { certificateSchema } from './documents.ts';
+import type { Outcome, Session } from './command.ts';
+import { type Certificate, certificateSchema } from './documents.ts';
 import { showCertificates, troubles } from './render.ts';
+import type { Screen } from './screen.ts';
 
 /** A request by hand. `again` goes on with it once, when a minute of waiting was not enough. */
 export type Waiting = Readonly<{
@@ -10,30 +11,27 @@ export type Waiting = Readonly<{
   again: () => Promise<Answer>;
 }>;
 
-/** Sends the request, waits up to two minutes when that is wished for, and shows the certificate. */
-export async function waitedFor(
-  { wait, ask, again }: Waiting,
-  session: Session,
-): Promise<ExitCode> {
+/** Sends the request, and waits up to two minutes for the certificate when that is wished for. */
+export async function waitedFor({ wait, ask, again }: Waiting, { now }: Session): Promise<Outcome> {
   const first = await ask(wait ? '?wait=60' : '');
   const answer = wait && first.status === 202 ? await again() : first;
-  showDocument(session, answer.status === 202 ? underWay(answer) : answer);
   const certificate = documentOf(answer, certificateSchema);
-  const { screen, json } = session;
-  if (!json) showCertificates([certificate], screen);
-  if (!wait) {
-    if (!json) screen.out(`${certificate.id} is on its way; "status" shows how it goes.`);
-    return 0;
-  }
-  if (answer.status === 202) {
-    screen.err(`${certificate.id} is not there after two minutes; "status" shows how it goes on`);
-    return 1;
-  }
-  return troubles(certificate).length > 0 ? 1 : 0;
+  const isOpen = answer.status === 202;
+  const isFine = !wait || (!isOpen && troubles(certificate, now()).length === 0);
+  return {
+    exitCode: isFine ? 0 : 1,
+    document: isOpen ? underWay(answer.document) : answer.document,
+    show: (screen) => {
+      showCertificates([certificate], screen, now());
+      if (isOpen || !wait) sayThatItGoesOn(certificate, wait, screen);
+    },
+  };
+}
+
+function sayThatItGoesOn({ id }: Certificate, wait: boolean, { out, err }: Screen): void {
+  if (wait) err(`${id} is not there after two minutes; "status" shows how it goes on`);
+  else out(`${id} is on its way; "status" shows how it goes.`);
 }
 
 // Until its work is done, the document is that of what was there before.
-const underWay = ({ status, document }: Answer): Answer => ({
-  status,
-  document: { ...Object(document), requested: true },
-});
+const underWay = (document: unknown) => ({ ...Object(document), requested: true });

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import {
   closeSync,
   fsyncSync,
@@ -10,9 +11,9 @@ import {
 } from 'node:fs';
 import { z } from 'zod';
 import { documentOf } from '../client.ts';
-import type { ExitCode, Session } from '../command.ts';
+import type { Outcome, Session } from '../command.ts';
 import { CliFault } from '../fault.ts';
-import { painted } from '../screen.ts';
+import { painted, type Screen } from '../screen.ts';
 
 const backupSchema = z.object({
   records: z.array(z.unknown()),
@@ -25,30 +26,38 @@ type Backup = z.output<typeof backupSchema>;
  * With a file and `--json` the one document that is printed says what the file has.
  */
 export async function backup(
-  { out }: Readonly<{ out: string | undefined }>,
-  { client, json, screen }: Session,
-): Promise<ExitCode> {
-  const answer = await client.get('/v1/backup');
-  const found = documentOf(answer, backupSchema);
-  const text = JSON.stringify(answer.document, undefined, 2);
-  if (out === undefined) screen.out(text);
-  else {
-    write(out, `${text}\n`);
-    screen.out(json ? summary(out, found) : sentence(out, found));
-  }
-  const { invalid } = found;
-  for (const { id, problem } of json ? [] : invalid)
+  { out: file }: Readonly<{ out: string | undefined }>,
+  { client }: Session,
+): Promise<Outcome> {
+  const { status, document } = await client.get('/v1/backup');
+  const found = documentOf({ status, document }, backupSchema);
+  const text = JSON.stringify(document, undefined, 2);
+  if (file !== undefined) write(file, `${text}\n`);
+  return {
+    exitCode: found.invalid.length === 0 ? 0 : 1,
+    document: file === undefined ? document : summary(file, found),
+    show: (screen) => {
+      screen.out(file === undefined ? text : sentence(file, found));
+      showInvalid(found, screen);
+    },
+  };
+}
+
+function showInvalid({ invalid }: Backup, screen: Screen): void {
+  for (const { id, problem } of invalid)
     screen.err(
       painted(`the record of ${id} ${problem}, so it is not in the backup`, 'bad', screen),
     );
-  return invalid.length === 0 ? 0 : 1;
 }
 
 const sentence = (file: string, { records }: Backup) =>
   `${records.length} records and the configuration are in ${file}; no key is.`;
 
-const summary = (file: string, { records, invalid }: Backup) =>
-  JSON.stringify({ file, records: records.length, invalid }, undefined, 2);
+const summary = (file: string, { records, invalid }: Backup) => ({
+  file,
+  records: records.length,
+  invalid,
+});
 
 function write(file: string, text: string): void {
   try {
@@ -63,7 +72,8 @@ function write(file: string, text: string): void {
 
 /** The backup that was there stays until the new one is whole. Who asked for what is nobody else's business. */
 function replace(file: string, text: string): void {
-  const beside = `${file}.tmp`;
+  // What a backup that was killed has left beside it is in nobody's way.
+  const beside = `${file}.${randomUUID()}.tmp`;
   const descriptor = openSync(beside, 'wx', 0o600);
   try {
     writeFileSync(descriptor, text);

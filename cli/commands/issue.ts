@@ -1,5 +1,5 @@
 import type { Answer } from '../client.ts';
-import type { ExitCode, Session } from '../command.ts';
+import type { Outcome, Session } from '../command.ts';
 import { waitedFor } from '../waiting.ts';
 
 /** What a person asks for. `targets` are CLUSTER/NAMESPACE/SECRET. */
@@ -11,7 +11,7 @@ export type IssueOptions = Readonly<{
 }>;
 
 /** Asks for a certificate. Asking again for the same is no second request, so waiting longer means asking again. */
-export async function issue(options: IssueOptions, session: Session): Promise<ExitCode> {
+export async function issue(options: IssueOptions, session: Session): Promise<Outcome> {
   const { names, issuer, targets } = options;
   const body = { names, issuer, targets };
   const ask = (query: string): Promise<Answer> =>

@@ -1,20 +1,22 @@
 import { documentOf } from '../client.ts';
-import { type ExitCode, type Session, showDocument } from '../command.ts';
+import type { Outcome, Session } from '../command.ts';
 import { type Plan, planSchema } from '../documents.ts';
 import { listed } from '../render.ts';
 import { type Cell, type Mood, painted, type Screen, table } from '../screen.ts';
 
 /** What the next run would do. Exit 1 when anything is refused or could not be read. */
-export async function plan(session: Session): Promise<ExitCode> {
-  const answer = await session.client.get('/v1/plan');
-  showDocument(session, answer);
+export async function plan({ client }: Session): Promise<Outcome> {
+  const answer = await client.get('/v1/plan');
   const document = documentOf(answer, planSchema);
-  if (!session.json) show(document, session.screen);
   const isFine =
     document.refused.length === 0 &&
     document.faults.length === 0 &&
     document.certificates.every(({ action }) => action !== 'refuse');
-  return isFine ? 0 : 1;
+  return {
+    exitCode: isFine ? 0 : 1,
+    document: answer.document,
+    show: (screen) => show(document, screen),
+  };
 }
 
 const MOODS: Readonly<Record<string, Mood>> = {

@@ -1,5 +1,5 @@
 import { type Answer, documentOf } from '../client.ts';
-import type { ExitCode, Session } from '../command.ts';
+import type { Outcome, Session } from '../command.ts';
 import { certificateSchema } from '../documents.ts';
 import { waitedFor } from '../waiting.ts';
 
@@ -10,7 +10,7 @@ const POLLS = 30;
 export async function renew(
   { id, wait }: Readonly<{ id: string; wait: boolean }>,
   session: Session,
-): Promise<ExitCode> {
+): Promise<Outcome> {
   const path = `/v1/certificates/${encodeURIComponent(id)}`;
   const before = wait ? versionOf(await session.client.get(path)) : 0;
   const ask = (query: string): Promise<Answer> => session.client.post(`${path}:renew${query}`);
@@ -23,14 +23,15 @@ const versionOf = (answer: Answer): number => documentOf(answer, certificateSche
 async function lookAgain(
   path: string,
   before: number,
-  { client, sleep }: Session,
+  { client, sleep, now }: Session,
 ): Promise<Answer> {
+  const until = now().getTime() + POLLS * POLL_MS;
   for (let poll = 1; ; poll += 1) {
     const answer = await client.get(path);
     const { version, delivered, targets, askers } = documentOf(answer, certificateSchema);
     const isDelivered = targets.length + askers.length === 0 || delivered?.version === version;
     if ((version ?? 0) > before && isDelivered) return answer;
-    if (poll === POLLS) return { ...answer, status: 202 };
+    if (poll === POLLS || now().getTime() >= until) return { ...answer, status: 202 };
     await sleep(POLL_MS);
   }
 }

@@ -1,12 +1,14 @@
 import { documentOf } from '../client.ts';
-import { type ExitCode, type Session, showDocument } from '../command.ts';
+import type { Outcome, Session } from '../command.ts';
 import { startedSchema } from '../documents.ts';
 
 /** Fires the schedule's job now. */
-export async function run(session: Session): Promise<ExitCode> {
-  const answer = await session.client.post('/v1/run');
-  showDocument(session, answer);
+export async function run({ client }: Session): Promise<Outcome> {
+  const answer = await client.post('/v1/run');
   documentOf(answer, startedSchema);
-  if (!session.json) session.screen.out('A run has started; "status" shows how it ends.');
-  return 0;
+  return {
+    exitCode: 0,
+    document: answer.document,
+    show: ({ out }) => out('A run has started; "status" shows how it ends.'),
+  };
 }

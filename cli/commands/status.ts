@@ -1,38 +1,38 @@
-import { type Answer, type Client, documentOf } from '../client.ts';
-import { type ExitCode, type Session, showDocument } from '../command.ts';
+import { type Answer, documentOf } from '../client.ts';
+import type { Outcome, Session } from '../command.ts';
 import { type Certificate, certificatesSchema, type Status, statusSchema } from '../documents.ts';
-import { showCertificates } from '../render.ts';
+import { showCertificates, troubles } from '../render.ts';
 import { painted, type Screen } from '../screen.ts';
 
-/** What is. Exit 1 when a certificate failed or expired, or a part cannot be read. */
-export async function status(session: Session): Promise<ExitCode> {
-  const answer = await session.client.get('/v1/status');
-  const inventory = await inventoryOf(answer, session.client);
-  showDocument(session, inventory ? withInventory(answer, inventory) : answer);
-  const document = documentOf(answer, statusSchema);
-  const certificates = inventory && documentOf(inventory, certificatesSchema).certificates;
-  const sentences = troublesOf(document);
-  if (!session.json) {
-    if (certificates) showAll(certificates, session.screen);
-    showEngines(document, session.screen);
-    for (const sentence of sentences) session.screen.out(painted(sentence, 'bad', session.screen));
-  }
-  return sentences.length > 0 ? 1 : 0;
+/** What is. Exit 1 when a certificate failed, expired or is not in each of its Secrets, or a part cannot be read. */
+export async function status({ client, now }: Session): Promise<Outcome> {
+  const answer = await client.get('/v1/status');
+  const found = documentOf(answer, statusSchema);
+  const inventory =
+    'error' in found.certificates ? undefined : await client.get('/v1/certificates');
+  const document = inventory ? withInventory(answer, inventory) : answer.document;
+  const certificates =
+    inventory && documentOf(inventory, certificatesSchema, document).certificates;
+  const sentences = troublesOf(found);
+  const isFine = !certificates?.some((each) => troubles(each, now()).length > 0);
+  return {
+    exitCode: sentences.length === 0 && isFine ? 0 : 1,
+    document,
+    show: (screen) => {
+      if (certificates) showAll(certificates, screen, now());
+      showEngines(found, screen);
+      for (const sentence of sentences) screen.out(painted(sentence, 'bad', screen));
+    },
+  };
 }
 
-/** Every certificate, unless the status says that they cannot be read or is none itself. */
-async function inventoryOf(status: Answer, client: Client): Promise<Answer | undefined> {
-  const { data } = statusSchema.safeParse(status.document);
-  return data && !('error' in data.certificates) ? client.get('/v1/certificates') : undefined;
-}
-
-const withInventory = ({ status, document }: Answer, inventory: Answer): Answer => ({
-  status,
-  document: { ...Object(document), inventory: inventory.document },
+const withInventory = ({ document }: Answer, inventory: Answer): unknown => ({
+  ...Object(document),
+  inventory: inventory.document,
 });
 
-function showAll(certificates: readonly Certificate[], screen: Screen): void {
-  if (certificates.length > 0) showCertificates(certificates, screen);
+function showAll(certificates: readonly Certificate[], screen: Screen, now: Date): void {
+  if (certificates.length > 0) showCertificates(certificates, screen, now);
   else screen.out('There is no certificate yet.');
 }
 

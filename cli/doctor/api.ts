@@ -1,4 +1,5 @@
 import type { Config } from '../../shared/config.ts';
+import { tokenAdvice } from '../reply.ts';
 import { APPLY, readServiceLog } from './commands.ts';
 import { type Finding, fault, ok, type Remedy } from './finding.ts';
 import type { Part } from './part.ts';
@@ -14,19 +15,19 @@ export type Asking = Readonly<{
 export const apiFinding = (asking: Asking, status: Part<unknown>): Finding =>
   'value' in status
     ? ok('api', `${asking.url} answers, and knows you`)
-    : fault('api', status.problem, remedyOf(status.problem, asking));
+    : fault('api', status.problem, remedyOf(status, asking));
 
-function remedyOf(problem: string, { url, tokenCommand, config }: Asking): Remedy {
+type Refused = Exclude<Part<unknown>, { value: unknown }>;
+
+function remedyOf({ problem, advice }: Refused, { url, tokenCommand, config }: Asking): Remedy {
+  if (advice) return { advice };
   // Only npm start is plain HTTP; a tunnel to a deployment has an address of this machine too.
   const isLocal = url.startsWith('http:');
   if (tokenCommand && problem.startsWith('the token command ')) return tokenCommand;
   if (isLocal) return 'npm start';
   if (problem.startsWith('nothing answers at ') || problem.includes(' answers 404 '))
     return 'terraform output api_url';
-  if (/^(Nobody is known|Your role )| answers 40[13] /.test(problem))
-    return {
-      advice: `have the token command print an ID token with an e-mail, made out to ${url}, and name its account under access in the configuration`,
-    };
+  if (/^(Nobody is known|Your role )/.test(problem)) return { advice: tokenAdvice(url) };
   if (problem.includes('is not that of this version')) return APPLY;
   return config
     ? readServiceLog('api', config)

@@ -85,7 +85,9 @@ async function awaited(
   session: Session,
 ): Promise<readonly Outcome[]> {
   let outcomes: readonly Outcome[] = asked.map((before) => ({ before, after: undefined }));
-  for (let poll = 1; poll <= POLLS && outcomes.some(({ after }) => !after); poll += 1) {
+  const until = session.now().getTime() + POLLS * POLL_MS;
+  const isOver = (poll: number) => poll > POLLS || session.now().getTime() >= until;
+  for (let poll = 1; !isOver(poll) && outcomes.some(({ after }) => !after); poll += 1) {
     await session.sleep(POLL_MS);
     outcomes = await Promise.all(outcomes.map((outcome) => looked(outcome, session)));
   }

@@ -1,6 +1,6 @@
 import type { Config } from '../../shared/config.ts';
 import { CliFault } from '../fault.ts';
-import { answerOf } from '../token.ts';
+import { replyOf } from '../reply.ts';
 import { APPLY, closeFunction, readLog } from './commands.ts';
 import { type Finding, fault, ok } from './finding.ts';
 
@@ -12,10 +12,9 @@ export type Door = Readonly<
 /** Knocks without an identity: the functions behind the doors are not reached, and must not be. */
 export async function knock(name: string, url: string, now: () => Date): Promise<Door> {
   try {
-    const response = await answerOf(url, '/health', {});
-    await response.body?.cancel();
-    const date = response.headers.get('date');
-    return { name, status: response.status, date: date ? new Date(date) : undefined, at: now() };
+    const { status, headers } = await replyOf(url, '/health', {});
+    const date = headers.get('date');
+    return { name, status, date: date ? new Date(date) : undefined, at: now() };
   } catch (error) {
     if (error instanceof CliFault) return { name, problem: error.message };
     throw error;
@@ -37,6 +36,12 @@ export function doorFinding(door: Door, config: Config, works: true | string | u
   if ('problem' in door) return fault(check, door.problem, APPLY);
   const { status } = door;
   if (status === 404) return fault(check, 'it is not deployed', APPLY);
+  if (status >= 300 && status < 400)
+    return fault(
+      check,
+      `it answers ${status} and leads elsewhere, so nothing of ours gets in`,
+      APPLY,
+    );
   if (status < 300) return fault(check, 'it lets in everybody', closeFunction(door.name, config));
   if (status >= 500) return fault(check, `it answers ${status}`, readLog(door.name, config));
   if (typeof works === 'string') return fault(check, works, readLog(door.name, config));

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { type Config, parseConfig } from '../../shared/config.ts';
+import { jsonOf } from '../documents.ts';
 import { CliFault } from '../fault.ts';
 
 /** The configuration as it should be. The file of a person is not whole: `runtime` and `endpoints`, which the deployment fills in, mean nothing. */
@@ -48,14 +49,6 @@ function outputsOf(file: string): object {
   const outputs = readBy(jsonOf, file);
   if (typeof outputs === 'object' && outputs !== null && !Array.isArray(outputs)) return outputs;
   throw new CliFault(2, `${file} is not what terraform output -json prints`);
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Outputs of a root module hold `value`; a root that hands on the whole module has them one level deeper. */

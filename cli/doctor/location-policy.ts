@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import type { Config } from '../../shared/config.ts';
+import { jsonOf } from '../documents.ts';
 import { CliFault } from '../fault.ts';
-import { answerOf, outputOfCommand } from '../token.ts';
+import { replyOf } from '../reply.ts';
+import { outputOfCommand } from '../token.ts';
 import { type Finding, fault, note, ok } from './finding.ts';
 
 /** How to ask the Organization Policy API in the person's own name. */
@@ -42,10 +44,11 @@ export async function replicationFinding(
   try {
     const token = (await outputOfCommand(accessTokenCommand)).trim();
     const path = `/v2/projects/${config.project}/policies/gcp.resourceLocations:getEffectivePolicy`;
-    const response = await answerOf(url, path, { headers: { authorization: `Bearer ${token}` } });
-    const answer = await response.json().catch(() => undefined);
-    if (!response.ok) return unreadable(config, `HTTP ${response.status}`);
-    const policy = policySchema.safeParse(answer);
+    const { status, text } = await replyOf(url, path, {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    if (status !== 200) return unreadable(config, `HTTP ${status}`);
+    const policy = policySchema.safeParse(jsonOf(text));
     return policy.success ? judged(policy.data, config) : unreadable(config, 'it is no policy');
   } catch (error) {
     if (error instanceof CliFault) return unreadable(config, error.message);

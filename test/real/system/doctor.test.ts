@@ -32,25 +32,22 @@ function asInProject({ get, post }: Client): Client {
 
 /** What doctor finds, with its pauses shortened; `aheadMs` is by how much the clock at the workstation is wrong. */
 async function examined({ system }: Running, { aheadMs = 0, isLocal = false } = {}) {
-  const out: string[] = [];
   const { url } = system.door;
   const client = createClient({ url, tokenCommand: undefined });
-  const code = await doctor(
+  const { exitCode, document } = await doctor(
     {
       ...{ url, tokenCommand: undefined, wanted: undefined },
       policy: { url: 'http://127.0.0.1:9', accessTokenCommand: 'false' },
     },
     {
       client: isLocal ? client : asInProject(client),
-      screen: { out: (text) => void out.push(text), err: () => {}, colors: false },
-      json: true,
       sleep: () => new Promise((resolve) => setTimeout(resolve, 10)),
       now: () => new Date(Date.now() + aheadMs),
     },
   );
-  const { ok, findings } = JSON.parse(out.join('')) as { ok: boolean; findings: Finding[] };
-  expect(ok).toBe(code === 0);
-  return { code, findings, faults: findings.filter(({ state }) => state === 'fault') };
+  const { ok, findings } = document as { ok: boolean; findings: readonly Finding[] };
+  expect(ok).toBe(exitCode === 0);
+  return { code: exitCode, findings, faults: findings.filter(({ state }) => state === 'fault') };
 }
 
 test('a good deployment is ok in every line, and nothing is left behind', async () => {

@@ -78,7 +78,37 @@ describe('the page', () => {
           invalid: [],
         },
       },
-      ['Secret p/s/t &amp; so on'],
+      ['<span class="bad">in part</span>', 'Secret p/s/t &amp; so on'],
+    ],
+    [
+      'one that went nowhere, for the only Secret refused it',
+      {
+        inventory: {
+          records: [
+            stored({ delivered: { version: 1, at: day(0), failed: ['Secret prod/shop/tls no'] } }),
+          ],
+          invalid: [],
+        },
+      },
+      ['<span class="bad">not delivered</span>', 'Secret prod/shop/tls no'],
+    ],
+    [
+      'what is not to be delivered yet, or to nobody',
+      {
+        inventory: {
+          records: [
+            stored({ issued: undefined, delivered: undefined }),
+            stored({ issued: issued({ version: 2 }) }),
+            stored({ delivered: undefined, askers: [] }),
+          ],
+          invalid: [],
+        },
+      },
+      [
+        '<span class="soft">nothing to deliver</span>',
+        '<span class="">not yet delivered</span>',
+        '<span class="">stored only</span>',
+      ],
     ],
     [
       'names that do not fit',

@@ -258,12 +258,6 @@ test.for<[string, string, string | undefined, string | RegExp]>([
   ['https://a.test', 'the token command ends with exit code 1', 'false', 'false'],
   ['https://a.test', 'the token command gives something that is no ID token', 'echo x', 'echo x'],
   ['https://a.test', 'Nobody is known by this token: x', 'print', /made out to https:\/\/a\.test/],
-  [
-    'https://a.test',
-    'https://a.test answers 403 and no JSON; is it the api of Certherd?',
-    'print',
-    /under access/,
-  ],
   ['https://a.test', 'https://a.test answers 404 and no JSON', 'print', 'terraform output api_url'],
   [
     'https://a.test',
@@ -341,6 +335,7 @@ test.for<[string, number, true | string | undefined, string, RegExp]>([
   ['is closed and does not work', 403, 'gives no answer', 'fault', /^gives no answer$/],
   ['is not deployed', 404, undefined, 'fault', /^it is not deployed$/],
   ['lets in everybody', 200, true, 'fault', /^it lets in everybody$/],
+  ['leads elsewhere', 302, true, 'fault', /^it answers 302 and leads elsewhere/],
   ['fails', 503, undefined, 'fault', /^it answers 503$/],
 ])('a function that %s', ([, code, works, state, message]) => {
   const door = { name: 'sync', status: code, date: undefined, at: NOW };
@@ -499,13 +494,13 @@ describe('what a person knows', () => {
 });
 
 /** Runs doctor with these outputs of Terraform, as lines of stdout and stderr. */
-async function examinedBy(outputs: object, args: readonly string[]) {
+async function examinedBy(outputs: object, args: readonly string[], more: readonly string[] = []) {
   const folder = mkdtempSync(join(tmpdir(), 'doctor-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const file = join(folder, 'out.json');
   writeFileSync(file, JSON.stringify(outputs));
   const [out, err]: [string[], string[]] = [[], []];
-  const code = await main([...args, 'doctor', '--terraform-output', file], {
+  const code = await main([...args, 'doctor', '--terraform-output', file, ...more], {
     out: (text) => void out.push(text),
     err: (text) => void err.push(text),
     colors: false,
@@ -517,6 +512,33 @@ test('outputs that do not say where the api is examine nothing', async () => {
   const { code, out, err, file } = await examinedBy({ config: { value: DOCUMENT } }, []);
   expect([code, out]).toEqual([2, []]);
   expect(err).toEqual([`${file} has no output api_url; hand it on, or give --url`]);
+});
+
+test('an api whose answers break off hides no function', async () => {
+  const server = createServer(({ url: path = '' }, response) => {
+    if (path.endsWith('/health')) response.writeHead(403).end('<h1>No</h1>');
+    else response.writeHead(200, { 'content-length': 9 }).write('{', () => response.destroy());
+  });
+  const { url, close } = await listenOnLoopback(server, 0);
+  onTestFinished(close);
+  const runtime = { ...DOCUMENT.runtime, reconcileUrl: `${url}/r`, issueUrl: `${url}/i` };
+  const outputs = { config: { value: { ...DOCUMENT, runtime } }, api_url: { value: url } };
+  const token = ['--token-command', 'echo x.y.z'];
+  const policy = ['--access-token-command', 'false'];
+  const { code, out, err } = await examinedBy(outputs, token, policy);
+  expect([code, err]).toEqual([1, []]);
+  const states = out.filter((line) => !line.startsWith(' ')).map((line) => line.split(':')[0]);
+  expect(states).toEqual([
+    'fault  api',
+    'unseen configuration',
+    ...['reconcile', 'issue', 'sync'].map((name) => `ok     function ${name}`),
+    ...['schedule', 'queues', 'store', 'topic', 'zones', 'cluster prod', 'cluster ovh'].map(
+      (check) => `unseen ${check}`,
+    ),
+    'ok     clocks',
+    'note   replication',
+  ]);
+  expect(out[0]).toBe(`fault  api: the answer of ${url} breaks off; try again`);
 });
 
 test('where nothing answers at all, that is said once, and the network comes first', async () => {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -48,6 +48,28 @@ test.for<[string, RegExp]>([
     expect([code, said]).toEqual([2, expect.stringMatching(says)]);
   },
 );
+
+test('the last backup stays when the disk is full before the new one is whole', async () => {
+  const records = Array.from({ length: 99 }, (_, n) => ({ secret: `certherd-cert-${n}` }));
+  const api = createServer((_, response) =>
+    response.end(JSON.stringify({ format: 1, configuration: {}, records, invalid: [] })),
+  );
+  const { url, close } = await listenOnLoopback(api, 0);
+  onTestFinished(close);
+  const at = folder();
+  writeFileSync(join(at, 'b.json'), 'the last one');
+  const args = ['--url', url, '--token-command', 'echo x.y.z', 'backup', '--out', 'b.json'];
+  const limited = ['-c', 'ulimit -f 2; exec "$@"', 'sh', process.execPath, MAIN, ...args];
+  const child = spawn('sh', limited, { cwd: at, stdio: ['ignore', 'pipe', 'pipe'] });
+  const errors = text(child.stderr);
+  const [code] = await once(child, 'close');
+  expect([code, await errors]).toEqual([
+    1,
+    expect.stringMatching(/^b\.json cannot be written: EFBIG.*\n$/),
+  ]);
+  expect(readdirSync(at)).toEqual(['b.json']);
+  expect(readFileSync(join(at, 'b.json'), 'utf8')).toBe('the last one');
+});
 
 test('a backup is written, and a token command found, where the person stands', async () => {
   const api = createServer((_, response) =>

@@ -6,7 +6,7 @@ import { listenOnLoopback, type RunningApi } from '../../../local/google-api.ts'
 const TOKEN = 'aaaa.bbbb.cccc';
 const IDENTITY = '/computeMetadata/v1/instance/service-accounts/default/identity';
 
-type Reply = Readonly<{ status?: number; body: unknown }>;
+type Reply = Readonly<{ status?: number; body: unknown }> | ((response: ServerResponse) => void);
 
 let server: RunningApi;
 /** What is answered, by method and path; a list is taken one after the other. */
@@ -24,6 +24,7 @@ async function answer(request: IncomingMessage, response: ServerResponse) {
   requests.push({ line, authorization, body: text ? JSON.parse(text) : undefined });
   const found = replies[line];
   const reply = (Array.isArray(found) ? found.shift() : found) ?? { status: 418, body: {} };
+  if (typeof reply === 'function') return reply(response);
   return response.writeHead(reply.status ?? 200).end(JSON.stringify(reply.body));
 }
 
@@ -165,8 +166,9 @@ test.for([
     ...{ status: 400, detail: 'names[0]: "bad_name.x" has an underscore' },
   };
   replies = { 'POST /v1/certificates': { status: 400, body: invalid } };
-  const { code, err } = await certherd(...args);
+  const { code, out, err } = await certherd(...args);
   expect([code, err]).toEqual([2, `${invalid.title}: ${invalid.detail}`]);
+  expect(out && JSON.parse(out)).toEqual(args.includes('--json') ? invalid : '');
 });
 
 describe('the token', () => {
@@ -253,6 +255,41 @@ describe('what is not as it should be ends with 1', () => {
     expect((await certherd('status', '--json')).code).toBe(1);
   });
 
+  const late = { version: 2, delivered: { ...certificate().delivered, failed: [] } };
+  const refusing = (failed: readonly string[]) => ({ ...certificate().delivered, failed });
+  const REFUSED = 'Secret prod/shop/tls exists and belongs to somebody else';
+  const TWO = ['tls', 'old'].map((secret) => ({ cluster: 'prod', namespace: 'shop', secret }));
+  test.for<[string, object, number, RegExp]>([
+    [
+      'the only Secret refused it',
+      { delivered: refusing([REFUSED]) },
+      1,
+      /not delivered\n(.*\n)*www-a-test-1: Secret prod\/shop\/tls exists/,
+    ],
+    [
+      'one of two Secrets refused it',
+      { delivered: refusing([REFUSED]), targets: TWO },
+      1,
+      / in part\n(.*\n)*www-a-test-1: Secret prod\/shop\/tls exists/,
+    ],
+    [
+      'a version of long ago went nowhere',
+      late,
+      1,
+      /not yet delivered\n(.*\n)*www-a-test-1: version 2 is not yet delivered everywhere/,
+    ],
+    ['a new one is on its way', { ...late, notBefore: new Date() }, 0, /not yet delivered\n/],
+    ['nobody asks for it', { delivered: null, targets: [] }, 0, /stored only\n/],
+  ])('status, when the counts are good and %s', async ([, differs, code, says]) => {
+    replies = {
+      'GET /v1/status': { body: statusDocument() },
+      'GET /v1/certificates': { body: { certificates: [certificate(differs)] } },
+    };
+    const shown = await certherd('status');
+    expect([shown.code, shown.out]).toEqual([code, expect.stringMatching(says)]);
+    expect((await certherd('status', '--json')).code).toBe(code);
+  });
+
   test.for<[string, object, number]>([
     ['all is kept', {}, 0],
     [
@@ -283,6 +320,124 @@ describe('what is not as it should be ends with 1', () => {
     expect(answer.code).toBe(code);
     for (const line of answer.out.split('\n')) expect(line.length).toBeLessThanOrEqual(100);
   });
+});
+
+const html = (status: number, headers: object) => (response: ServerResponse) =>
+  void response.writeHead(status, { ...headers, 'content-type': 'text/html' }).end('<h1>No</h1>');
+const brokenOff = (response: ServerResponse) => {
+  response.writeHead(200, { 'content-length': 99 }).write('{', () => response.destroy());
+};
+const PATH = '/v1/certificates/www-a-test-1';
+const COMMANDS: readonly (readonly [command: string, line: string])[] = [
+  ['status', 'GET /v1/status'],
+  ['plan', 'GET /v1/plan'],
+  ['run', 'POST /v1/run'],
+  ['backup', 'GET /v1/backup'],
+  ['backup --out /dev/null', 'GET /v1/backup'],
+  ['issue x.test', 'POST /v1/certificates'],
+  ['issue x.test --wait', 'POST /v1/certificates?wait=60'],
+  ['renew www-a-test-1', `POST ${PATH}:renew`],
+  ['renew www-a-test-1 --wait', `GET ${PATH}`],
+];
+
+describe.for<[string, Reply, string]>([
+  [
+    'a refusal of Cloud Run',
+    html(403, {}),
+    'URL answers 403 before the api is asked; have the token command print an ID token with an e-mail, made out to URL, and name its account under access in the configuration',
+  ],
+  [
+    'one in JSON that is not ours',
+    { status: 401, body: { message: 'no' } },
+    'URL answers 401 before the api is asked; have the token command print an ID token with an e-mail, made out to URL, and name its account under access in the configuration',
+  ],
+  [
+    'a log-in of Identity-Aware Proxy',
+    html(302, { location: 'https://accounts.google.test/o?code=secret' }),
+    'URL answers 302 and leads to accounts.google.test, as Identity-Aware Proxy does; have the token command print the JWT that it takes, which the account signs itself, made out to URL/* (docs/day-one.md); or correct --url',
+  ],
+  [
+    'a page of something else',
+    html(404, {}),
+    'URL answers 404 and no JSON; is it the api of Certherd?',
+  ],
+  [
+    'a fault without a reason',
+    { status: 500, body: { error: 'x' } },
+    'the api answers 500 without a reason',
+  ],
+  [
+    'an answer of another program',
+    { body: [] },
+    'the answer is not that of this version of Certherd; bring both to the same',
+  ],
+  ['an answer that breaks off', brokenOff, 'the answer of URL breaks off; AGAIN'],
+])('what came is %s', ([, reply, sentence]) => {
+  test.for(COMMANDS)('to %s', async ([command, line]) => {
+    const args = command.split(' ');
+    replies = { [line]: reply };
+    const says = sentence
+      .replaceAll('URL', server.url)
+      .replace(
+        'AGAIN',
+        line.startsWith('POST')
+          ? 'see by "status" whether it was done, then try again'
+          : 'try again',
+      );
+    expect(await certherd(...args)).toEqual({ code: 1, out: '', err: says });
+    const { code, out, err } = await certherd(...args, '--json');
+    expect([code, JSON.parse(out), err]).toEqual([1, { error: says }, says]);
+  });
+});
+
+test.for(COMMANDS)('with --json a problem is the one document, for %s', async ([command, line]) => {
+  const args = command.split(' ');
+  replies = { [line]: { status: 403, body: problem } };
+  const { code, out, err } = await certherd(...args, '--json');
+  expect([code, JSON.parse(out)]).toEqual([1, problem]);
+  expect(err).toBe('The policy does not allow this: no rule gives it');
+});
+
+test('with --json a token that cannot be had, and an api that is away, are documents as well', async () => {
+  const token = await certherd('status', '--json', '--token-command', 'exit 3');
+  expect(JSON.parse(token.out)).toEqual({ error: 'the token command ends with exit code 3' });
+  const gone = await listenOnLoopback(createServer(), 0);
+  await gone.close();
+  const away = await certherd('run', '--json', '--url', gone.url);
+  expect([away.code, JSON.parse(away.out)]).toEqual([
+    1,
+    { error: `nothing answers at ${gone.url}; is npm start running?` },
+  ]);
+});
+
+test.for<[string, Reply, string, string]>([
+  [
+    'is shut',
+    html(403, {}),
+    'answers 403 before the api is asked',
+    'have the token command print an ID token',
+  ],
+  [
+    'wants a log-in',
+    html(302, { location: '/login' }),
+    'as Identity-Aware Proxy does',
+    'have the token command print the JWT',
+  ],
+  ['breaks off', brokenOff, 'breaks off', 'npm start'],
+])('doctor goes on, and says the same, when the api %s', async ([, reply, says, remedy]) => {
+  replies = { 'GET /v1/status': reply, 'GET /v1/configuration': reply };
+  const { code, out, err } = await certherd('doctor', '--json');
+  expect([code, err]).toEqual([1, '']);
+  const { findings } = JSON.parse(out);
+  expect(findings.map(({ check }: { check: string }) => check)).toEqual([
+    'api',
+    'configuration',
+    'all else',
+  ]);
+  const [{ message, repair = '', advice = '' }] = findings;
+  expect(message).toContain(says);
+  expect(repair + advice).toContain(remedy);
+  expect(message).not.toContain(remedy);
 });
 
 test('plan shows times in seconds, and until when an entry waits', async () => {
@@ -448,7 +603,7 @@ test('status shows names, end, engines and troubles within 100 columns, whatever
   const { out } = await certherd('status');
   expect(out).toContain('www.a.test');
   expect(out).toMatch(/issued +2026-04-01 +1 +delivered/);
-  expect(out).toMatch(/and 2\s+more/);
+  expect(out).toMatch(/and\s+2\s+more/);
   expect(out).toContain('stored only');
   expect(out).toContain('b-2: ca-rejected: no [31m way; tried again at 2026-01-02T00:00:00Z');
   for (const id of ['www-a-test-1', 'b-2', 'c-3'])
