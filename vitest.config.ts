@@ -29,7 +29,8 @@ export default defineConfig({
       project('integration', 20_000, ['contract', 'integration']),
       {
         test: {
-          ...project('real', 120_000).test,
+          // Against a hang alone: on a machine that is busy with other things the longest take minutes.
+          ...project('real', 300_000).test,
           fileParallelism: false,
           globalSetup: 'test/real/preflight.ts',
         },
