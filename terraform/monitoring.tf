@@ -11,12 +11,16 @@ locals {
   # 5xx comes beside the function's own, or is one that comes again anyhow.
   errors = "${local.log_of_all} AND severity >= ERROR AND NOT jsonPayload.message = \"certificate running out\" AND NOT logName = \"${local.project_path}/logs/run.googleapis.com%2Frequests\""
 
+  # What a run found away and will find again, perhaps: where a person must act, the line is an ERROR and calls at once.
+  faults = "${local.log_of.reconcile} AND jsonPayload.message = (\"${join("\" OR \"", ["cluster unreadable", "zones unreadable", "versions unreadable", "certificate not handed on"])}\") AND severity < ERROR"
+
   # A name => what is counted, and the fields that the counts are told apart by.
   counters = {
     runs     = { filter = "${local.log_of.reconcile} AND jsonPayload.message = \"reconciled\"", labels = [], description = "Runs of reconcile that came to their end." }
     issued   = { filter = "${local.log_of.issue} AND jsonPayload.message = \"certificate issued\"", labels = [], description = "Certificates issued." }
     failures = { filter = "${local.log_of.issue} AND jsonPayload.message = \"certificate failed\"", labels = ["code"], description = "Attempts that failed, by the code of the failure." }
     errors   = { filter = local.errors, labels = ["code"], description = "What waiting alone does not mend, by code." }
+    faults   = { filter = local.faults, labels = ["message", "cluster", "project"], description = "What a run could not read or hand on and may pass by itself, by what it was." }
     unproven = { filter = "${local.log_of.sync} AND jsonPayload.message = \"host not proven\"", labels = [], description = "Hosts that served another certificate than the one just delivered." }
   }
 }
@@ -116,7 +120,7 @@ resource "google_monitoring_alert_policy" "line" {
 
 locals {
   # PromQL has the first "/" of a metric's type as ":" and every other character that is neither letter nor digit as "_".
-  runs_in_promql = "logging_googleapis_com:${replace("user/${var.installation}/runs", "/[^a-z0-9]/", "_")}"
+  in_promql = { for name in keys(local.counters) : name => "logging_googleapis_com:${replace("user/${var.installation}/${name}", "/[^a-z0-9]/", "_")}{monitored_resource=\"cloud_run_revision\"}" }
 }
 
 resource "google_monitoring_alert_policy" "no_run" {
@@ -134,7 +138,7 @@ resource "google_monitoring_alert_policy" "no_run" {
     # to it for ten minutes. A run comes each hour: the 105 minutes always hold one, and the 75 that follow make the three hours. They are
     # longer than it takes a new deployment to come to its first.
     condition_prometheus_query_language {
-      query                     = "(sum(increase(${local.runs_in_promql}{monitored_resource=\"cloud_run_revision\"}[105m])) or vector(0)) < 1"
+      query                     = "(sum(increase(${local.in_promql.runs}[105m])) or vector(0)) < 1"
       duration                  = "4500s"
       evaluation_interval       = "300s"
       disable_metric_validation = true
@@ -144,6 +148,35 @@ resource "google_monitoring_alert_policy" "no_run" {
   documentation {
     subject = "Certherd ${var.installation} does not run"
     content = "`certherd doctor` says what is wrong. Otherwise: is the job enabled (`gcloud scheduler jobs describe ${var.installation}-reconcile --location ${var.location}`), and how did its last run end (logs of ${var.installation}-reconcile)? `certherd run` runs it now."
+  }
+
+  depends_on = [google_logging_metric.counter]
+}
+
+resource "google_monitoring_alert_policy" "lasting_fault" {
+  project               = var.project_id
+  display_name          = "Certherd ${var.installation}: a fault that three hours of waiting did not mend"
+  combiner              = "OR"
+  severity              = "WARNING"
+  notification_channels = var.notification_channels
+  user_labels           = local.labels
+
+  conditions {
+    display_name = "the same fault in run after run"
+
+    # A run comes each hour: faults in two of them fill two hours and a half with these windows, and only the third makes it three hours. A
+    # run that a person asks for in between adds to the count, but not to the hours.
+    condition_prometheus_query_language {
+      query                     = "sum by (message, cluster, project) (increase(${local.in_promql.faults}[90m])) > 0"
+      duration                  = "10800s"
+      evaluation_interval       = "300s"
+      disable_metric_validation = true
+    }
+  }
+
+  documentation {
+    subject = "Certherd ${var.installation}: a fault that three hours of waiting did not mend"
+    content = "The labels name what it is: `cluster` an API server that cannot be reached, `project` one whose zones cannot be listed, neither of them Secret Manager or Cloud Tasks. The sentence: `gcloud logging read 'resource.labels.service_name=\"${var.installation}-reconcile\" AND severity=WARNING' --freshness=3h`, or `certherd plan` for how it is now. What is served goes on being renewed as far as it can be; new requests of that cluster, and names in those zones, wait."
   }
 
   depends_on = [google_logging_metric.counter]
@@ -179,6 +212,14 @@ resource "google_monitoring_alert_policy" "dead_letters" {
   }
 }
 
+locals {
+  depth    = "cloudtasks_googleapis_com:queue_depth"
+  attempts = "cloudtasks_googleapis_com:queue_task_attempt_count"
+  of_queue = { for issuer, queue in google_cloud_tasks_queue.issuer : issuer => "monitored_resource=\"cloud_tasks_queue\",queue_id=\"${queue.name}\"" }
+  # Issue answers 200 to every attempt that it could record, however that ended.
+  answered = "ok|OK|2.."
+}
+
 # A policy each: one takes six conditions at most, and there may be more issuers.
 resource "google_monitoring_alert_policy" "queue_stands_still" {
   for_each = google_cloud_tasks_queue.issuer
@@ -190,13 +231,28 @@ resource "google_monitoring_alert_policy" "queue_stands_still" {
   notification_channels = var.notification_channels
   user_labels           = local.labels
 
-  # A task waits at most a day for its moment: what has tasks and made no attempt in 26 hours is paused or may not call issue.
+  # No task is enqueued more than 24 hours ahead: what was there for an hour, 25 hours ago, was attempted since, or the queue is paused. An
+  # empty queue may have no depth at all, so that nothing can be asked of all the hours between.
   conditions {
     display_name = "queue ${each.value.name} has tasks and makes no attempt"
 
     condition_prometheus_query_language {
-      query                     = "min_over_time(cloudtasks_googleapis_com:queue_depth{monitored_resource=\"cloud_tasks_queue\",queue_id=\"${each.value.name}\"}[26h]) > 0 unless on (queue_id) sum by (queue_id) (increase(cloudtasks_googleapis_com:queue_task_attempt_count{monitored_resource=\"cloud_tasks_queue\",queue_id=\"${each.value.name}\"}[26h])) > 0"
+      query                     = "min_over_time(${local.depth}{${local.of_queue[each.key]}}[1h] offset 25h) > 0 unless on (queue_id) sum by (queue_id) (increase(${local.attempts}{${local.of_queue[each.key]}}[26h])) > 0"
       duration                  = "600s"
+      evaluation_interval       = "600s"
+      disable_metric_validation = true
+    }
+  }
+
+  # A task that is refused is tried for an hour and gone; another one, under a new name, comes seven hours after the first at the latest.
+  # Eight hours always hold one of them as long as anything is to do, and the ten that follow leave out what was refused but once, as in the
+  # minutes until a grant holds.
+  conditions {
+    display_name = "queue ${each.value.name} is refused by issue"
+
+    condition_prometheus_query_language {
+      query                     = "sum by (queue_id) (increase(${local.attempts}{${local.of_queue[each.key]},response_code!~\"${local.answered}\"}[8h])) > 0 unless on (queue_id) sum by (queue_id) (increase(${local.attempts}{${local.of_queue[each.key]},response_code=~\"${local.answered}\"}[8h])) > 0"
+      duration                  = "36000s"
       evaluation_interval       = "600s"
       disable_metric_validation = true
     }
@@ -204,7 +260,7 @@ resource "google_monitoring_alert_policy" "queue_stands_still" {
 
   documentation {
     subject = "Certherd ${var.installation}: the queue of ${each.key} stands still"
-    content = "`gcloud tasks queues describe ${each.value.name} --location ${var.location}`: when it is PAUSED, `gcloud tasks queues resume ${each.value.name} --location ${var.location}`. Otherwise the account ${google_service_account.caller["queue"].email} may not call ${var.installation}-issue, or may not be named by the functions (docs/permissions.md)."
+    content = "Nothing is issued by ${each.key}, and the functions do not know. `gcloud tasks queues describe ${each.value.name} --location ${var.location}`: when it is PAUSED, `gcloud tasks queues resume ${each.value.name} --location ${var.location}`. Otherwise issue cannot be entered: `gcloud logging read 'resource.labels.service_name=\"${var.installation}-issue\" AND httpRequest.status>=400' --freshness=1d` shows 403 when ${google_service_account.caller["queue"].email} lacks roles/run.invoker on ${var.installation}-issue (docs/permissions.md: `terraform apply` grants it again), 5xx when issue ends with an error that its own log names, and nothing when issueUrl of the configuration is not its address. Then `certherd run`; what was refused comes again within seven hours, or at once with `certherd renew ID`."
   }
 }
 
@@ -236,6 +292,11 @@ resource "google_monitoring_uptime_check_config" "api" {
       project_id = var.project_id
       host       = trimprefix(local.api_url, "https://")
     }
+  }
+
+  # Google keeps a check that an alert asks about: the new one first, then the alert turns to it, then the old one goes.
+  lifecycle {
+    create_before_destroy = true
   }
 
   depends_on = [google_project_service.main]
@@ -286,7 +347,7 @@ resource "google_monitoring_alert_policy" "api_down" {
 
   documentation {
     subject = "Certherd ${var.installation}: the api does not answer"
-    content = "Renewal goes on without it. Look at the revisions of ${var.installation}-api: a configuration that is wrong is named in its log by `config-invalid`."
+    content = "Renewal goes on without it. Look at the revisions of ${var.installation}-api: a configuration that is wrong is named in its log, by `CERTHERD_CONFIG has`."
   }
 }
 
@@ -296,6 +357,7 @@ locals {
     { title = "Certificates issued", metric = local.metric_type.issued, by = [] },
     { title = "Failed attempts by code", metric = local.metric_type.failures, by = ["metric.label.code"] },
     { title = "Errors by code", metric = local.metric_type.errors, by = ["metric.label.code"] },
+    { title = "Faults of runs", metric = local.metric_type.faults, by = ["metric.label.message", "metric.label.cluster", "metric.label.project"] },
     { title = "Hosts not proven", metric = local.metric_type.unproven, by = [] },
   ]
 }

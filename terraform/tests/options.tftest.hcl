@@ -110,6 +110,33 @@ run "another_deployment_with_the_same_zones_and_clusters" {
   }
 }
 
+# With the longest of everything that a role's id is made of.
+run "roles_made_again_while_google_still_holds_their_ids" {
+  command = plan
+
+  variables {
+    installation   = "certherd-production1"
+    project_number = "1234567890123"
+    role_suffix    = "20261121"
+    clusters       = [{ name = "main", gke = "projects/acme-clusters/locations/europe-west1/clusters/main" }]
+  }
+
+  assert {
+    condition = alltrue([
+      for role in concat(values(google_project_iam_custom_role.main), values(google_project_iam_custom_role.dns), values(google_project_iam_custom_role.cluster_connector), [google_project_iam_custom_role.kubeconfig_reader]) :
+      can(regex("^certherd_production1_[a-z_]+(_1234567890123)?_20261121$", role.role_id)) && length(role.role_id) <= 64
+    ])
+    error_message = "Each custom role ends with the suffix, and Google takes its id."
+  }
+  assert {
+    condition = alltrue([
+      for grant in concat(values(google_project_iam_member.function), values(google_project_iam_member.zone_lister), values(google_project_iam_member.cluster_connector), values(google_dns_managed_zone_iam_member.change_maker), values(google_dns_managed_zone_iam_member.txt_writer), values(google_cloud_tasks_queue_iam_member.function)) :
+      endswith(grant.role, "_20261121")
+    ])
+    error_message = "What is granted is the role with the suffix."
+  }
+}
+
 run "a_network_takes_compute_engine" {
   command = plan
 
@@ -132,7 +159,7 @@ run "more_issuers_than_a_policy_takes_conditions" {
   }
 
   assert {
-    condition     = length(google_monitoring_alert_policy.queue_stands_still) == 7 && alltrue([for policy in google_monitoring_alert_policy.queue_stands_still : length(policy.conditions) == 1])
+    condition     = length(google_monitoring_alert_policy.queue_stands_still) == 7 && alltrue([for policy in google_monitoring_alert_policy.queue_stands_still : length(policy.conditions) == 2])
     error_message = "Each issuer's queue has a policy of its own."
   }
 }

@@ -55,6 +55,12 @@ const CHECKS: readonly Check[] = [
     look: async () => providerMirror(),
   },
   {
+    part: 'promtool',
+    remedy:
+      "Prometheus' own, on PATH: `apt-get download prometheus && dpkg -x prometheus_*.deb FOLDER` has it in FOLDER/usr/bin, and starts no server",
+    look: () => run('promtool', ['--version']),
+  },
+  {
     part: "python with Google's client library",
     remedy: 'python3 with its venv module, and PyPI in reach the first time',
     look: googleClients,

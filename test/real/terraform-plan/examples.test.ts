@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { known } from '../../../cli/doctor/known.ts';
 import { parseConfig } from '../../../shared/config.ts';
@@ -72,6 +73,31 @@ const configOf = async (root: Root) => {
   const [, environment] = environments(await planOf(root)).find(([name]) => name === 'api') ?? [];
   return JSON.parse(environment?.CERTHERD_CONFIG ?? '');
 };
+
+test.for(ROOT_NAMES)(
+  'people of %s act as an account that may do everything over its api, and is made out to it',
+  async (root) => {
+    const { token_command, api_url } = await outputsOf(root);
+    const command = String(token_command?.value);
+    const [, account] = /--(?:impersonate-service|iam)-account=(\S+)/.exec(command) ?? [];
+    expect((await configOf(root)).access.admins).toContain(`serviceAccount:${account}`);
+    expect(command).toContain(api_url?.value);
+  },
+);
+
+test('behind Identity-Aware Proxy that account signs for ten minutes what the proxy takes', async () => {
+  const { token_command, api_url } = await outputsOf('multi-project');
+  const { stdout } = spawnSync('sh', ['-euc', `gcloud() { cat; }\n${token_command?.value}`], {
+    encoding: 'utf8',
+  });
+  const { iss, sub, aud, iat, exp } = JSON.parse(stdout);
+  expect([iss, sub, aud]).toEqual([
+    `certherd-people@${PROJECT}.iam.gserviceaccount.com`,
+    iss,
+    `${api_url?.value}/*`,
+  ]);
+  expect(exp - iat).toBe(600);
+});
 
 test('the configuration names what the plan makes', async () => {
   const plan = await planOf('mybinder, production');

@@ -1,7 +1,8 @@
 import { beforeAll, expect, test } from 'vitest';
 import { AcmeProblem } from '../../../local/acme-ca/problem.ts';
+import { GoogleFault } from '../../../local/google-api.ts';
 import type { LogEntry } from '../../../shared/log.ts';
-import { weather } from '../../integration/system/faults.ts';
+import { on, refusing, weather } from '../../integration/system/faults.ts';
 import { ingress, type Running, started } from '../../integration/system/running.ts';
 import { type Entry, parseFilter } from './log-filter.ts';
 import { type Planned, PROJECT, planOf } from './plan.ts';
@@ -27,15 +28,21 @@ function takenIn(by: string, { severity, time: _, ...line }: LogEntry): Entry {
   };
 }
 
-/** A certificate is issued to a host that nobody serves; later the CA refuses its renewal until it has nearly run out. */
-async function badMonths(one: Running, refuse: () => void): Promise<void> {
+type Faults = Readonly<{ refuse: () => void; cloud: () => void }>;
+
+/** A certificate is issued to a host that nobody serves; later the CA refuses its renewal until it has nearly run out, and what a run reads is away. */
+async function badMonths(one: Running, { refuse, cloud }: Faults): Promise<void> {
   await one.tick();
   refuse();
   one.clock.advance(74 * DAY_MS);
   await one.tick();
   one.clock.advance(10 * DAY_MS);
   await one.tick();
+  cloud();
+  await one.tick();
 }
+
+const away = () => new GoogleFault('UNAVAILABLE', 'away');
 
 let lines: readonly Entry[] = [];
 let plan: readonly Planned[] = [];
@@ -45,11 +52,16 @@ beforeAll(async () => {
   const manifests = { one: [ingress('shop', ['shop.a.test'], 'shop-tls')] };
   const one = await started({ trouble: sky.trouble, manifests });
   try {
-    await badMonths(one, () =>
-      sky.set('ca', ({ url }) => {
-        if (/new-?order/i.test(url ?? '')) throw new AcmeProblem('rejectedIdentifier', 'no');
-      }),
-    );
+    await badMonths(one, {
+      refuse: () =>
+        sky.set('ca', ({ url }) => {
+          if (/new-?order/i.test(url ?? '')) throw new AcmeProblem('rejectedIdentifier', 'no');
+        }),
+      cloud: () => {
+        sky.set('secret-manager', on(/GET .*-cert-.*versions\?/, refusing(away)));
+        sky.set('cloud-dns', on(/GET .*managedZones/, refusing(away)));
+      },
+    });
     lines = one.lines.map(({ by, entry }) => takenIn(by, entry));
   } finally {
     await one.stop();
@@ -94,6 +106,13 @@ test.for<[string, readonly string[]]>([
     ['issue ERROR certificate failed ca-rejected', 'issue WARNING certificate failed ca-rejected'],
   ],
   ['counter certherd/errors', ['issue ERROR certificate failed ca-rejected']],
+  [
+    'counter certherd/faults',
+    [
+      'reconcile WARNING zones unreadable dns-unavailable',
+      'reconcile WARNING versions unreadable store-unavailable',
+    ],
+  ],
   ['counter certherd/unproven', ['sync WARNING host not proven']],
   [
     'Certherd certherd: a certificate has less than a fifth of its life left',
@@ -112,7 +131,42 @@ test.for<[string, readonly string[]]>([
 });
 
 test('every log filter of the module was tried', () => {
-  expect(Object.keys(filters())).toHaveLength(8);
+  expect(Object.keys(filters())).toHaveLength(9);
+});
+
+const unreadable = (severity: string, message: string, by = 'reconcile') =>
+  takenIn(by, { severity, message, time: '', code: 'x', reason: 'y' });
+
+test.for<[string, Entry, boolean]>([
+  ['a cluster that is away is counted', unreadable('WARNING', 'cluster unreadable'), true],
+  ['zones that are away are counted', unreadable('WARNING', 'zones unreadable'), true],
+  [
+    'a queue that takes no task is counted',
+    unreadable('WARNING', 'certificate not handed on'),
+    true,
+  ],
+  [
+    'a cluster that a person must mend calls at once, and is not counted',
+    unreadable('ERROR', 'cluster unreadable'),
+    false,
+  ],
+  ['what is no fault is not counted', unreadable('WARNING', 'request refused'), false],
+  [
+    'what another function says is not counted',
+    unreadable('WARNING', 'zones unreadable', 'issue'),
+    false,
+  ],
+])('%s', ([, entry, isCounted]) => {
+  expect(parseFilter(filters()['counter certherd/faults'] ?? '')(entry)).toBe(isCounted);
+});
+
+test('what is counted of faults is told apart by what, cluster and project', () => {
+  const counter = plan.find(({ values }) => values.name === 'certherd/faults');
+  expect(counter?.values.label_extractors).toEqual({
+    message: 'EXTRACT(jsonPayload.message)',
+    cluster: 'EXTRACT(jsonPayload.cluster)',
+    project: 'EXTRACT(jsonPayload.project)',
+  });
 });
 
 const of = (differs: Partial<Entry>, labels: Record<string, string> = {}): Entry => {
@@ -156,6 +210,7 @@ test('absence, dead letters, queues and the api are alerts as well, each with a 
   expect(alerts.map(({ address }) => address.split('.').at(-1))).toEqual([
     'api_down[0]',
     'dead_letters',
+    'lasting_fault',
     'line["below_10_percent"]',
     'line["below_20_percent"]',
     'line["failure"]',

@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { workplace } from '../parts/terraform.ts';
@@ -27,7 +28,7 @@ export const PROJECT = 'acme-tls';
 export const PROJECT_NUMBER = '123456789';
 const CHANNEL = `projects/${PROJECT}/notificationChannels/1`;
 const ZONE_PROJECT = 'names-of-acme';
-const ADMINS = JSON.stringify([`serviceAccount:people@${PROJECT}.iam.gserviceaccount.com`]);
+const PEOPLE = JSON.stringify(['user:ops@example.org']);
 const CLUSTER_PROJECT = 'clusters-of-acme';
 
 const NOTHING_SPECIAL = {
@@ -51,7 +52,7 @@ const ROOTS = {
       cluster: `projects/${PROJECT}/locations/europe-west1/clusters/main`,
       zone: 'example-org',
       contact: 'ops@example.org',
-      people: '["user:ops@example.org"]',
+      people: PEOPLE,
     },
     facts: {
       ...NOTHING_SPECIAL,
@@ -62,7 +63,7 @@ const ROOTS = {
   },
   'mybinder, staging': {
     example: 'mybinder',
-    variables: { environment: 'staging', zone_project: ZONE_PROJECT, admins: ADMINS },
+    variables: { environment: 'staging', zone_project: ZONE_PROJECT, people: PEOPLE },
     facts: {
       ...NOTHING_SPECIAL,
       installation: 'certherd-staging',
@@ -73,7 +74,7 @@ const ROOTS = {
   },
   'mybinder, production': {
     example: 'mybinder',
-    variables: { environment: 'production', zone_project: ZONE_PROJECT, admins: ADMINS },
+    variables: { environment: 'production', zone_project: ZONE_PROJECT, people: PEOPLE },
     facts: {
       ...NOTHING_SPECIAL,
       installation: 'certherd-production',
@@ -88,7 +89,7 @@ const ROOTS = {
   },
   'multi-project': {
     example: 'multi-project',
-    variables: { zone_project: ZONE_PROJECT, cluster_project: CLUSTER_PROJECT, admins: ADMINS },
+    variables: { zone_project: ZONE_PROJECT, cluster_project: CLUSTER_PROJECT, people: PEOPLE },
     facts: {
       installation: 'certherd',
       issuers: ['letsencrypt', 'staging'],
@@ -130,7 +131,18 @@ function planFor(root: Root): Promise<Plan> {
   return plan;
 }
 
-async function planned(root: Root): Promise<Plan> {
+const planned = async (root: Root): Promise<Plan> => (await shownPlan(root)).planned_values;
+
+/** What a plan does to each address, in this order, where a state lies already; nobody is asked whether that is still so. */
+export async function actionsOf(
+  root: Root,
+  state: unknown,
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  const { resource_changes } = await shownPlan(root, state);
+  return new Map(resource_changes.map(({ address, change }) => [address, change.actions]));
+}
+
+async function shownPlan(root: Root, state?: unknown): Promise<z.infer<typeof shown>> {
   const { example, variables } = ROOTS[root];
   const place = workplace();
   const folder = join(place.module, 'examples', example);
@@ -142,12 +154,12 @@ async function planned(root: Root): Promise<Plan> {
   };
   const given = Object.entries(all).map(([name, value]) => `-var=${name}=${value}`);
   try {
+    if (state) writeFileSync(join(folder, 'terraform.tfstate'), JSON.stringify(state));
     await place.terraform(folder, 'init', '-no-color');
     const verdict = JSON.parse(await place.terraform(folder, 'validate', '-json'));
     if (verdict.diagnostics.length > 0) throw new Error(JSON.stringify(verdict.diagnostics));
-    await place.terraform(folder, 'plan', '-no-color', '-out=plan', ...given);
-    return shown.parse(JSON.parse(await place.terraform(folder, 'show', '-json', 'plan')))
-      .planned_values;
+    await place.terraform(folder, 'plan', '-no-color', '-refresh=false', '-out=plan', ...given);
+    return shown.parse(JSON.parse(await place.terraform(folder, 'show', '-json', 'plan')));
   } finally {
     place.remove();
   }
@@ -167,4 +179,7 @@ const shown = z.object({
       child_modules: z.array(z.object({ resources: z.array(resource) })),
     }),
   }),
+  resource_changes: z.array(
+    z.object({ address: z.string(), change: z.object({ actions: z.array(z.string()) }) }),
+  ),
 });

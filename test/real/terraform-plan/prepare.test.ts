@@ -86,6 +86,16 @@ test('prepare.sh enables Compute Engine for a network', () => {
   expect(enabled(prepared([PROJECT, 'compute']))).toContain('compute.googleapis.com');
 });
 
+test('prepare.sh makes every agent that uses a key of one’s own', () => {
+  const run = prepared([PROJECT, 'kms']);
+  expect(made(run)).toEqual(
+    ['secretmanager', 'pubsub', 'monitoring', 'artifactregistry'].map(
+      (it) => `${it}.googleapis.com`,
+    ),
+  );
+  expect(run.calls.at(-1)).toBe(`storage service-agent --project=${PROJECT} --quiet`);
+});
+
 test.for<[string, readonly string[], string, number, string]>([
   ['ends where Google refuses', [PROJECT], 'services enable', 1, 'enable in acme-tls: '],
   ['asks for a project', [], 'never', 2, 'usage: '],
