@@ -60,6 +60,16 @@ const issuer = z.strictObject({
     .describe("The root of the directory's own TLS certificate, when it is a private one."),
 });
 
+const region = z.string().regex(/^[a-z]+-[a-z]+[0-9]+$/, 'give a region such as "europe-west1"');
+
+// https://kubernetes.io/docs/concepts/overview/working-with-objects/annotations/#syntax-and-character-set
+const annotation = z
+  .string()
+  .regex(
+    /^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$/,
+    'give the key of a Kubernetes annotation, such as "kubernetes.io/tls-acme"',
+  );
+
 const allowRule = z.strictObject({
   namespaces: z
     .array(z.union([z.literal('*'), label('a namespace')], { error: 'give a namespace or "*"' }))
@@ -147,8 +157,14 @@ const endpoints = z.strictObject({
 
 const document = z
   .strictObject({
-    project: z.string().min(1, 'give the id of a Google Cloud project'),
-    location: z.string().min(1).default('europe-west1'),
+    project: z
+      .string()
+      // With a domain before it where an organisation of old has its own (https://cloud.google.com/resource-manager/docs/creating-managing-projects).
+      .regex(
+        /^([a-z0-9][a-z0-9.-]*:)?[a-z]([a-z0-9-]{0,28}[a-z0-9])?$/,
+        'give the id of a Google Cloud project, such as "my-project"',
+      ),
+    location: region.default('europe-west1'),
     issuers: z
       .record(label("the issuer's name"), issuer)
       .refine((issuers) => Object.keys(issuers).length > 0, 'configure at least one issuer'),
@@ -161,9 +177,7 @@ const document = z
     delegated: z.array(suffix).default([]),
     wildcards: z.array(plainName).default([]),
     certificates: z.array(configuredCertificate).default([]),
-    optIn: z
-      .strictObject({ annotation: z.string().min(1) })
-      .prefault({ annotation: 'kubernetes.io/tls-acme' }),
+    optIn: z.strictObject({ annotation }).prefault({ annotation: 'kubernetes.io/tls-acme' }),
     access: access.prefault({}),
     installation: z
       .string()
@@ -188,7 +202,7 @@ const document = z
     replicas: z
       .array(
         z.strictObject({
-          location: z.string().min(1, 'give a region such as "europe-west1"'),
+          location: region,
           kmsKey: z
             .string()
             .regex(

@@ -61,8 +61,11 @@ export class CertificateError extends Error {
   }
 }
 
+// What Node advises when an authority is unknown is a flag of its own, and here authorities come from the configuration.
+const FLAG_ADVICE = /; if the root CA is installed locally, try running Node\.js with --\S+/;
+
 /** The message of whatever was thrown, on one line. */
 export function messageOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
-  return text.replace(/\s+/g, ' ').trim();
+  return text.replace(FLAG_ADVICE, '').replace(/\s+/g, ' ').trim();
 }

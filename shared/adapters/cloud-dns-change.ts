@@ -4,6 +4,7 @@ import { spread } from '../domain/certificate.ts';
 import { LARGEST_SET, type TxtChange, type TxtSet, txtChange } from '../domain/challenge.ts';
 import type { SavedChallenge } from '../domain/record.ts';
 import { CertificateError, messageOf } from '../errors.ts';
+import { IF_IT_LASTS } from './google-client.ts';
 
 const DONE_WITHIN_MS = 30_000;
 const FIRST_POLL_MS = 25;
@@ -156,6 +157,7 @@ export const createCall =
     try {
       return await Promise.race([running, deadline]);
     } catch (cause) {
+      if (cause instanceof CertificateError) throw cause;
       throw new CertificateError(
         isRefused(cause) ? 'not-permitted' : 'dns-unavailable',
         `cannot reach ${title} in Cloud DNS: ${wordsOf(cause, `${title}${grantee()}`)}`,
@@ -171,17 +173,39 @@ function apiStatus(error: unknown): unknown {
   return cause instanceof Error && 'code' in cause ? cause.code : undefined;
 }
 
-const isRefused = (error: unknown) => apiStatus(error) === 403;
-
 // 409: the name is there already; 412: it is not what was read; 404: it is gone.
 const isConflict = (error: unknown) => [404, 409, 412].includes(Number(apiStatus(error)));
 
+/** What Google says by 403 though no right is missing, and what mends it (https://cloud.google.com/dns/docs/error-messages). */
+const NO_REFUSALS: ReadonlyMap<string, string> = new Map([
+  ['quotaExceeded', 'remove what is not needed there, or raise the quota'],
+  ['rateLimitExceeded', 'wait, or raise the quota'],
+  ['accessNotConfigured', 'enable dns.googleapis.com in that project'],
+  ['inactiveBillingState', 'enable the billing of that project'],
+]);
+
+type Inner = Readonly<{ reason?: string; message?: string }>;
+
+const innerOf = (error: unknown): readonly Inner[] =>
+  (error as { errors?: readonly Inner[] }).errors ?? [];
+
+const remedyOf = (error: unknown): string | undefined =>
+  innerOf(error)
+    .map(({ reason = '' }) => NO_REFUSALS.get(reason))
+    .find((remedy) => remedy !== undefined);
+
+const isRefused = (error: unknown) => apiStatus(error) === 403 && remedyOf(error) === undefined;
+
+/** Whether it says nothing of the request: no answer, or the service's own failure. */
+const isAway = (error: unknown) => !(Number(apiStatus(error)) < 500);
+
 function wordsOf(error: unknown, where: string): string {
-  const { errors } = error as { errors?: readonly { message?: string }[] };
-  const words = errors?.map(({ message }) => message).join('; ') || messageOf(error);
-  return isRefused(error)
-    ? `permission denied (${words}); grant ${permissions(where)} on ${where}`
-    : words;
+  const inner = innerOf(error).map(({ message }) => message);
+  const words = (inner.join('; ') || messageOf(error)).replace(/\.$/, '');
+  if (isRefused(error))
+    return `permission denied (${words}); grant ${permissions(where)} on ${where}`;
+  const remedy = remedyOf(error) ?? (isAway(error) ? IF_IT_LASTS : undefined);
+  return remedy === undefined ? words : `${words}; ${remedy}`;
 }
 
 // A change is authorised once for itself and once for each record set in it.

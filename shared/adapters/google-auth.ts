@@ -1,7 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type AuthClient, GoogleAuth as Discovery, OAuth2Client } from 'google-auth-library';
 import { CertificateError, messageOf } from '../errors.ts';
 import { noteAccount } from './account.ts';
-import { once } from './google-client.ts';
+import { IF_IT_LASTS, once } from './google-client.ts';
 
 // A GKE cluster knows the bearer of a token by the e-mail only with the second scope, else by a number that RBAC does not name.
 const SCOPES = [
@@ -9,7 +10,8 @@ const SCOPES = [
   'https://www.googleapis.com/auth/userinfo.email',
 ];
 const DEFAULT_ACCOUNT = '/computeMetadata/v1/instance/service-accounts/default';
-const LIMIT_MS = 5_000;
+const LIMIT_MS = 10_000;
+const LIMIT_OF_ONE_MS = 5_000;
 const FRESH_MS = 300_000;
 
 /** Who this process is to Google. Nothing is asked before the first token is needed. */
@@ -25,22 +27,26 @@ export type GoogleAuth = Readonly<{
 export type GoogleAuthOptions = Readonly<{
   /** Base of a metadata server, which is then the only source of tokens: no environment, no file. Default: Google's own discovery. */
   metadata?: string | undefined;
+  /** For one token, whatever has to be asked for it; 10 s by default. */
+  limitMs?: number | undefined;
 }>;
 
 /** https://cloud.google.com/docs/authentication/application-default-credentials, or one named metadata server. */
-export function createGoogleAuth({ metadata }: GoogleAuthOptions = {}): GoogleAuth {
-  const source = metadata ? metadataTokens(metadata) : discoveredTokens();
+export function createGoogleAuth(options: GoogleAuthOptions = {}): GoogleAuth {
+  const fromSource = createAsking(options);
   const client = new OAuth2Client();
   // Only told in what is said of a refusal, so nothing waits for it, and it may fail.
-  const noted = once(async () => noteAccount(client, await source.account()));
+  const noted = once(async () =>
+    noteAccount(client, await fromSource((source) => source.account())),
+  );
   client.refreshHandler = shared(() => {
     noted().catch(() => {});
-    return source.access();
+    return fromSource((source) => source.access());
   });
   return {
     client,
     accessToken: async () => (await client.getAccessToken()).token ?? '',
-    identityToken: source.identity,
+    identityToken: (audience) => fromSource((source) => source.identity(audience)),
   };
 }
 
@@ -50,6 +56,30 @@ type Tokens = Readonly<{
   /** The e-mail of the account that the tokens are those of. */
   account(): Promise<string>;
 }>;
+
+/**
+ * Asks the source, and waits no longer than the limit: on Cloud Run the library waits for the metadata server without end, and whoever
+ * asks it meanwhile waits for the same answer. So what was silent once is left, and the next call begins with a source of its own.
+ */
+function createAsking({ metadata, limitMs = LIMIT_MS }: GoogleAuthOptions) {
+  const newSource = () => (metadata ? metadataTokens(metadata) : discoveredTokens());
+  let source = newSource();
+  return async <T>(ask: (source: Tokens) => Promise<T>): Promise<T> => {
+    const answered = new AbortController();
+    const limit = sleep(limitMs, undefined, { signal: answered.signal }).then(() => {
+      source = newSource();
+      throw new CertificateError(
+        'identity-unavailable',
+        `no token from Google within ${limitMs} ms; ${IF_IT_LASTS}`,
+      );
+    });
+    try {
+      return await Promise.race([ask(source), limit]);
+    } finally {
+      answered.abort();
+    }
+  };
+}
 
 /** Callers that ask while an answer is under way get that one. */
 function shared<T>(ask: () => Promise<T>): () => Promise<T> {
@@ -87,7 +117,7 @@ async function answered(url: string): Promise<string> {
   const response = await fetch(url, {
     headers: { 'metadata-flavor': 'Google' },
     redirect: 'error',
-    signal: AbortSignal.timeout(LIMIT_MS),
+    signal: AbortSignal.timeout(LIMIT_OF_ONE_MS),
   }).catch((cause) => {
     const reason = cause instanceof Error && cause.cause ? cause.cause : cause;
     throw noToken(url, messageOf(reason), cause);

@@ -81,6 +81,10 @@ const UNANSWERED: readonly (number | undefined)[] = [
 /** Whether nobody knows if the call took effect. */
 export const isUnanswered = (error: unknown): boolean => UNANSWERED.includes(statusOf(error));
 
+/** How a sentence ends when Google does not answer. */
+export const IF_IT_LASTS =
+  'if it lasts, check the network here and https://status.cloud.google.com';
+
 /** What was tried: `doing` is what follows "cannot", `grant` what to grant when it is not permitted. */
 export type Attempt = Readonly<{ code: ErrorCode; doing: string; grant: string }>;
 
@@ -114,7 +118,7 @@ function problemOf(error: unknown, status: number | undefined, { grant }: Attemp
       // No status, so the words may be made from whatever was in the reply.
       return 'the answer was not understood';
     default:
-      return said(error);
+      return isUnanswered(error) ? `${said(error)}; ${IF_IT_LASTS}` : said(error);
   }
 }
 

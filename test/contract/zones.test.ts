@@ -1,10 +1,12 @@
-import { PassThroughClient } from 'google-auth-library';
+import { OAuth2Client, PassThroughClient } from 'google-auth-library';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../local/clock.ts';
 import { startCloudDns } from '../../local/cloud-dns/cloud-dns.ts';
+import { quotaExceeded } from '../../local/cloud-dns/faults.ts';
 import { LegacyGoogleFault } from '../../local/google-api.ts';
 import { memoryStore } from '../../local/state.ts';
 import { createZones } from '../../shared/adapters/cloud-dns.ts';
+import { CertificateError } from '../../shared/errors.ts';
 import { type RecordSet, type ZonesUnderTest, zonesContract } from './zones.ts';
 
 zonesContract('Cloud DNS in this process', create);
@@ -81,8 +83,16 @@ describe('Cloud DNS', () => {
       zones({ endpoint: 'http://127.0.0.1:1', deadlineMs: 100 }).list('p'),
     ).rejects.toMatchObject({
       code: 'dns-unavailable',
-      message: 'cannot reach the zones of project p in Cloud DNS: no answer within 100 ms',
+      message:
+        'cannot reach the zones of project p in Cloud DNS: no answer within 100 ms; if it lasts, check the network here and https://status.cloud.google.com',
     });
+  });
+
+  test('is not asked without a token, and what is said of that is not covered up', async () => {
+    const authClient = new OAuth2Client();
+    const failure = new CertificateError('identity-unavailable', 'no token');
+    authClient.refreshHandler = () => Promise.reject(failure);
+    await expect(zones({ authClient }).list('p')).rejects.toBe(failure);
   });
 
   test.for<[string, LegacyGoogleFault, string, string]>([
@@ -90,20 +100,50 @@ describe('Cloud DNS', () => {
       'says which right is missing',
       new LegacyGoogleFault(403, 'forbidden', 'Forbidden'),
       'not-permitted',
-      'permission denied (Forbidden); grant dns.changes.create, dns.changes.get, ',
+      'permission denied (Forbidden); grant dns.changes.create, dns.changes.get, dns.managedZones.get, dns.resourceRecordSets.list and, for the TXT sets of challenges, dns.resourceRecordSets.create, .delete, .get and .update on zone a-test of project p',
+    ],
+    [
+      'has a quota that is used up',
+      quotaExceeded('resource record sets per managed zone'),
+      'dns-unavailable',
+      'The change would exceed quota for resource record sets per managed zone; remove what is not needed there, or raise the quota',
+    ],
+    [
+      'is asked too often',
+      new LegacyGoogleFault(403, 'rateLimitExceeded', 'Rate Limit Exceeded'),
+      'dns-unavailable',
+      'Rate Limit Exceeded; wait, or raise the quota',
+    ],
+    [
+      'is not switched on',
+      new LegacyGoogleFault(403, 'accessNotConfigured', 'Cloud DNS API is disabled.'),
+      'dns-unavailable',
+      'Cloud DNS API is disabled; enable dns.googleapis.com in that project',
+    ],
+    [
+      'is not paid for',
+      new LegacyGoogleFault(403, 'inactiveBillingState', 'Billing is inactive'),
+      'dns-unavailable',
+      'Billing is inactive; enable the billing of that project',
     ],
     [
       'is unavailable at once when it says so',
       new LegacyGoogleFault(503, 'backendError', 'Backend error'),
       'dns-unavailable',
-      'Backend error',
+      'Backend error; if it lasts, check the network here and https://status.cloud.google.com',
+    ],
+    [
+      'does not understand us',
+      new LegacyGoogleFault(400, 'invalid', 'Invalid value'),
+      'dns-unavailable',
+      'Invalid value',
     ],
   ])('%s', async ([, scripted, code, words]) => {
     fault = scripted;
     const owner = '_acme-challenge.a.test';
     await expect(zones().present([{ ...challenge, owner }])).rejects.toMatchObject({
       code,
-      message: expect.stringContaining(words),
+      message: `cannot reach zone a-test of project p in Cloud DNS: ${words}`,
     });
   });
 });

@@ -158,6 +158,21 @@ describe('a configuration', () => {
     });
   });
 
+  test.for(['my-project', 'p', 'example.com:my-project', `a${'b'.repeat(29)}`])(
+    'may have the project %s',
+    (project) => expect(configOf({ project }).project).toBe(project),
+  );
+
+  test.for(['us-central1', 'northamerica-northeast2', 'europe-west12'])(
+    'may be of the region %s',
+    (location) => expect(configOf({ location }).location).toBe(location),
+  );
+
+  test.for(['tls', 'kubernetes.io/tls-acme', 'a/B_c.d', `example.org/${'b'.repeat(63)}`])(
+    'may have %s opt in',
+    (annotation) => expect(configOf({ optIn: { annotation } }).optIn).toEqual({ annotation }),
+  );
+
   test('may leave the rules out for one cluster', () => {
     expect(configOf().clusters[0]?.allow).toBeUndefined();
   });
@@ -176,11 +191,22 @@ describe('a fault', () => {
   const runtime = (differs: object) => ({ runtime: { ...RUNTIME, ...differs } });
   const names = (count: number) => Array.from({ length: count }, (_, index) => `h${index}.a.test`);
 
+  const PROJECT = 'project: give the id of a Google Cloud project, such as "my-project"';
+  const ANNOTATION =
+    'optIn.annotation: give the key of a Kubernetes annotation, such as "kubernetes.io/tls-acme"';
+
   const FAULTY: readonly (readonly [object, string, ...string[]])[] = [
-    [{ project: '' }, 'project: give the id of a Google Cloud project'],
+    [{ project: '' }, PROJECT],
+    [{ project: 'My Project/../x' }, PROJECT],
+    [{ project: '123456789012' }, PROJECT],
+    [{ project: 'my-project-' }, PROJECT],
+    [{ project: `a${'b'.repeat(30)}` }, PROJECT],
+    [{ project: ':my-project' }, PROJECT],
     [{ project: 5 }, 'project: give a text'],
     [{ project: undefined }, 'project: is missing; give a text'],
-    [{ location: '' }, 'location: give a text that is not empty'],
+    [{ location: '' }, 'location: give a region such as "europe-west1"'],
+    [{ location: 'Europe West' }, 'location: give a region such as "europe-west1"'],
+    [{ location: 'europe-west1-b' }, 'location: give a region such as "europe-west1"'],
     [{ surprise: 1 }, 'surprise: there is no such key; correct its spelling or remove it'],
 
     [{ issuers: undefined }, 'issuers: is missing; give a mapping of names to values'],
@@ -318,7 +344,12 @@ describe('a fault', () => {
       'certificates[0].hosts: there is no such key; correct its spelling or remove it',
     ],
 
-    [{ optIn: { annotation: '' } }, 'optIn.annotation: give a text that is not empty'],
+    [{ optIn: { annotation: '' } }, ANNOTATION],
+    [{ optIn: { annotation: 'not an annotation!' } }, ANNOTATION],
+    [{ optIn: { annotation: 'a/b/c' } }, ANNOTATION],
+    [{ optIn: { annotation: '/tls' } }, ANNOTATION],
+    [{ optIn: { annotation: 'example.org/' } }, ANNOTATION],
+    [{ optIn: { annotation: `a/${'b'.repeat(64)}` } }, ANNOTATION],
     [
       { optIn: { annotation: 'a', value: 'b' } },
       'optIn.value: there is no such key; correct its spelling or remove it',
@@ -512,7 +543,7 @@ describe('CERTHERD_CONFIG', () => {
     [
       'has faults',
       JSON.stringify({ ...MINIMAL, project: '', keepVersions: 0 }),
-      'CERTHERD_CONFIG has 2 fault(s): project: give the id of a Google Cloud project; keepVersions: at least',
+      'CERTHERD_CONFIG has 2 fault(s): project: give the id of a Google Cloud project, such as "my-project"; keepVersions: at least',
     ],
   ])('stops everything when it %s', ([, text, message]) => {
     const thrown = (() => {

@@ -130,8 +130,9 @@ function onOurLine(client: HttpClient, directory: unknown, line: Line): HttpClie
     return exchange({ method: method.toUpperCase(), url, body }, line);
   };
   client.signedRequest = async (url, payload, options, attempt) => {
-    // It signs again by itself, with the nonce that came with a badNonce.
-    if (options?.nonce) return sign(url, payload, options, attempt);
+    // It signs again by itself, with the nonce that came with a badNonce, else with one that it fetches: to wait for the next
+    // reply would be to wait for that of this very request.
+    if (attempt) return sign(url, payload, options, attempt);
     const { value: nonce, done } = await line.nonces.take(fetchNonce);
     let next: string | undefined;
     try {

@@ -1,6 +1,6 @@
 import http from 'node:http';
 import https from 'node:https';
-import { CertificateError } from '../../errors.ts';
+import { CertificateError, messageOf } from '../../errors.ts';
 
 const DEADLINE_MS = 15_000;
 const LARGEST_REPLY = 1024 * 1024;
@@ -93,6 +93,7 @@ const flat = (headers: http.IncomingHttpHeaders) =>
 
 function reasonOf(error: unknown, signal: AbortSignal): string {
   if (signal.aborted) return `nothing within ${DEADLINE_MS / 1000} seconds`;
-  const { code, message } = error as NodeJS.ErrnoException;
+  const { code } = error as NodeJS.ErrnoException;
+  const message = messageOf(error);
   return code && !message.includes(code) ? `${code}: ${message}` : message || code || 'unknown';
 }

@@ -9,6 +9,10 @@ export type ClusterAccess = Readonly<{
   credentials:
     | Readonly<{ kind: 'token'; token: Sensitive }>
     | Readonly<{ kind: 'certificate'; certificate: string; key: Sensitive }>
-    /** Short-lived access tokens, asked for before every call. */
-    | Readonly<{ kind: 'google'; token: () => Promise<string> }>;
+    /** Short-lived access tokens, asked for before every call; `grantee` is to whom what is missing is to be granted, as ` to EMAIL`. */
+    | Readonly<{
+        kind: 'google';
+        token: () => Promise<string>;
+        grantee?: (() => string) | undefined;
+      }>;
 }>;

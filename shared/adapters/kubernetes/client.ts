@@ -58,10 +58,10 @@ export function createClient(options: ClientOptions): ApiClient {
   };
   return async (call) => {
     for (let repeats = call.method === 'GET' ? REPEATS : 0; ; repeats -= 1) {
-      const answer = await received(name, access.server, () => send(call));
+      const answer = await received(options, () => send(call));
       const waitMs = answer.status === 429 ? answer.retryAfterMs : undefined;
       if (repeats === 0 || waitMs === undefined || waitMs > LONGEST_WAIT_MS)
-        return replyOf({ name, call, ...answer });
+        return replyOf({ name, access, call, ...answer });
       await sleep(waitMs);
     }
   };
@@ -147,23 +147,25 @@ function keepDispatcher(config: KubeConfig): void {
   };
 }
 
-async function received(name: string, server: string, send: () => Promise<Answer>) {
+async function received({ name, access }: ClientOptions, send: () => Promise<Answer>) {
   try {
     return await send();
   } catch (error) {
     if (error instanceof CertificateError) throw error;
+    const source = access.credentials.kind === 'google' ? 'the Container API' : 'its kubeconfig';
     throw new CertificateError(
       'cluster-unreachable',
-      `cluster ${name} cannot be reached at ${server}: ${reasonOf(error)}`,
+      `cluster ${name} cannot be reached at ${access.server}: ${reasonOf(error)}; check that its API server is up and that ${source} gives the right address and authority; the next tick looks again`,
       { cause: error },
     );
   }
 }
 
-type Received = Answer & Readonly<{ name: string; call: ApiCall }>;
+type Received = Answer & Readonly<{ name: string; access: ClusterAccess; call: ApiCall }>;
 
-function replyOf({ name, call, status, retryAfterMs, text }: Received): ApiReply {
+function replyOf({ name, access, call, status, retryAfterMs, text }: Received): ApiReply {
   const body = parsed(text);
+  if (status === 403 && !isOfCluster(body)) throw turnedAway(name, access);
   if (status === 403 && !isAdmission(body)) throw forbidden(name, call, refusedUser(body));
   if (status === 401)
     throw unreachable(name, 'does not accept our credentials (HTTP 401); renew them');
@@ -177,16 +179,37 @@ function replyOf({ name, call, status, retryAfterMs, text }: Received): ApiReply
   return { status, body };
 }
 
-// RBAC's refusals say who may not do what; any other 403 comes from a rule about the object itself.
-function isAdmission(body: unknown): boolean {
+/** https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/; undefined for any other answer. */
+function statusMessage(body: unknown): string | undefined {
   const { message, kind } = (body ?? {}) as { message?: unknown; kind?: unknown };
-  return kind === 'Status' && typeof message === 'string' && !/ User ".*" cannot /.test(message);
+  if (kind !== 'Status') return undefined;
+  return typeof message === 'string' ? message : '';
 }
+
+const CONNECT = 'container.clusters.connect';
+
+// The front of GKE's DNS endpoint asks IAM, or whether it admits outside traffic, before the cluster hears of a call.
+function isOfCluster(body: unknown): boolean {
+  const message = statusMessage(body);
+  return message !== undefined && !message.includes(CONNECT);
+}
+
+function turnedAway(name: string, { credentials }: ClusterAccess): CertificateError {
+  const problem =
+    credentials.kind === 'google'
+      ? `the DNS endpoint refuses us; grant ${CONNECT} on its project${credentials.grantee?.() ?? ''}, or allow external traffic to that endpoint`
+      : 'what stands before its API server refuses us (HTTP 403); have it let us through';
+  return new CertificateError('cluster-forbidden', `cluster ${name}: ${problem}`);
+}
+
+// RBAC's refusals say who may not do what; any other 403 of the cluster comes from a rule about the object itself.
+const RBAC = / User "([^"]+)" cannot /;
+
+const isAdmission = (body: unknown) => !RBAC.test(statusMessage(body) ?? '');
 
 /** Who we are to the cluster: GKE may know an account by its number, and a kubeconfig does not say whose it is. */
 function refusedUser(body: unknown): string {
-  const { message } = (body ?? {}) as { message?: unknown };
-  const [, user] = / User "([^"]+)" cannot /.exec(typeof message === 'string' ? message : '') ?? [];
+  const [, user] = RBAC.exec(statusMessage(body) ?? '') ?? [];
   return user === undefined ? '' : ` to ${user}`;
 }
 

@@ -31,7 +31,7 @@ export type GkeOptions = Readonly<{
  * address with the cluster's own authority. The token goes nowhere but there, and to the Container API itself.
  */
 export async function gkeAccess(options: GkeOptions): Promise<ClusterAccess> {
-  const { cluster } = options;
+  const { cluster, token, grantee } = options;
   if (!/^projects\/[^/?#]+\/locations\/[^/?#]+\/clusters\/[^/?#]+$/.test(cluster))
     throw new CertificateError(
       'cluster-unreachable',
@@ -43,7 +43,7 @@ export async function gkeAccess(options: GkeOptions): Promise<ClusterAccess> {
       cluster,
       `its status is ${found.status ?? 'unknown'}; wait until it is RUNNING`,
     );
-  return { ...addressOf(cluster, found), credentials: { kind: 'google', token: options.token } };
+  return { ...addressOf(cluster, found), credentials: { kind: 'google', token, grantee } };
 }
 
 // The control plane answers in all of these; DEGRADED and RECONCILING clusters still serve.

@@ -193,6 +193,18 @@ describe('a CA that cannot be used', () => {
   });
 });
 
+test('a CA that refuses a nonce and brings no other is asked for one', async () => {
+  said = {
+    'POST /order': (response) => {
+      said = {};
+      const type = { 'content-type': 'application/problem+json' };
+      response.writeHead(400, type).end(JSON.stringify(problem('badNonce', 'spent')));
+    },
+  };
+  expect(await authority().newOrder(['a.test'])).toMatchObject({ url: at('/order/1') });
+  expect(asked.slice(-3)).toEqual(['POST /order', 'HEAD /nonce', 'POST /order']);
+});
+
 describe('a CA that limits', () => {
   const limited = problem('rateLimited', 'too many');
   const date = (seconds: number) => ({ 'retry-after': later(seconds).toUTCString() });
@@ -452,7 +464,7 @@ describe('the account', () => {
       read: async (name: string) => (asked.includes('POST /account') ? stored : vault.read(name)),
       write: async (name: string, kind: 'account' | 'pending', value: Sensitive) => {
         seen.push(value.reveal());
-        await vault.write(name, kind, value);
+        return vault.write(name, kind, value);
       },
     };
     asked = [];

@@ -113,7 +113,7 @@ test('a server that is silent is not waited for beyond the time given', async ()
   const { port } = running;
   await expect(cluster({}, [], 50).ingresses()).rejects.toMatchObject({
     code: 'cluster-unreachable',
-    message: `cluster prod cannot be reached at https://127.0.0.1:${port}: no answer in time`,
+    message: `cluster prod cannot be reached at https://127.0.0.1:${port}: no answer in time; check that its API server is up and that its kubeconfig gives the right address and authority; the next tick looks again`,
   });
 });
 
@@ -210,6 +210,45 @@ test.for<[string, Answer, string]>([
   expect(`${error}`).not.toContain('THE-KEY');
 });
 
+const CONNECT =
+  'Permission \'container.clusters.connect\' denied on resource "projects/p/locations/l/clusters/c" (or it may not exist).';
+
+describe("a 403 that is not the cluster's own word", () => {
+  const google = {
+    kind: 'google',
+    token: async () => 'a-token',
+    grantee: () => ' to sync@p.iam.gserviceaccount.com',
+  } as const;
+
+  test.for<[string, unknown]>([
+    ["of Google's IAM", { error: { code: 403, message: CONNECT, status: 'PERMISSION_DENIED' } }],
+    ["of Google's IAM, put as Kubernetes would", { kind: 'Status', code: 403, message: CONNECT }],
+    ['of an endpoint that is closed', '<!DOCTYPE html><title>Error 403 (Forbidden)!!1</title>'],
+  ])('%s, says what to grant or to open', async ([, body]) => {
+    script = [
+      { status: 403, body },
+      { status: 403, body },
+    ];
+    const one = cluster({ credentials: google });
+    const refusal = {
+      code: 'cluster-forbidden',
+      message:
+        'cluster prod: the DNS endpoint refuses us; grant container.clusters.connect on its project to sync@p.iam.gserviceaccount.com, or allow external traffic to that endpoint',
+    };
+    await expect(one.ingresses()).rejects.toMatchObject(refusal);
+    await expect(one.apply(target, delivered, undefined)).rejects.toMatchObject(refusal);
+  });
+
+  test('of whatever stands before a cluster of a kubeconfig says so', async () => {
+    script = [{ status: 403, body: '<html>' }];
+    await expect(cluster().ingresses()).rejects.toMatchObject({
+      code: 'cluster-forbidden',
+      message:
+        'cluster prod: what stands before its API server refuses us (HTTP 403); have it let us through',
+    });
+  });
+});
+
 test.for<[string, Answer]>([
   ['a list of something else', { body: { kind: 'List' } }],
   ['null', { body: 'null' }],
@@ -276,9 +315,10 @@ test('a client certificate is shown', async () => {
 
 test('a server of another authority gets nothing', async () => {
   const { ca } = await loopbackIdentity('another');
-  await expect(cluster({ ca }).ingresses()).rejects.toMatchObject({
+  const credentials = { kind: 'google', token: async () => 'a-token' } as const;
+  await expect(cluster({ ca, credentials }).ingresses()).rejects.toMatchObject({
     code: 'cluster-unreachable',
-    message: expect.stringContaining(`cannot be reached at https://127.0.0.1:${running.port}`),
+    message: `cluster prod cannot be reached at https://127.0.0.1:${running.port}: self-signed certificate in certificate chain; check that its API server is up and that the Container API gives the right address and authority; the next tick looks again`,
   });
   expect(asked).toEqual([]);
 });

@@ -72,6 +72,13 @@ test.for<[string, object, string, string | undefined]>([
   expect(asked).toEqual([`/v1/${CLUSTER} Bearer a-token`]);
 });
 
+test('who is refused there is told to whom to grant', async () => {
+  answer = { status: 200, body: described() };
+  const grantee = () => ' to sync@p.iam.gserviceaccount.com';
+  const options = { cluster: CLUSTER, endpoint: api.url, token: async () => 'a-token', grantee };
+  expect((await gkeAccess(options)).credentials).toMatchObject({ grantee });
+});
+
 test.for<[string, number, unknown, string, string]>([
   ['without the permission', 403, {}, 'cluster-forbidden', 'grant container.clusters.get'],
   ['that does not exist', 404, {}, 'cluster-unreachable', 'there is no such cluster'],

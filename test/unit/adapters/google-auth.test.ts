@@ -18,13 +18,14 @@ afterEach(() => vi.unstubAllEnvs());
 const claimsOf = (token: string) =>
   JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
 
-/** Counts what goes to the metadata server of one account; `answer` may take its place. */
-async function startCounted(answer?: (url: string) => string | undefined) {
+/** Counts what goes to the metadata server of one account; `answer` may take its place, and `null` is none. */
+async function startCounted(answer?: (url: string) => string | null | undefined) {
   const asked: string[] = [];
   const server = createServer((request, response) => {
     const url = request.url ?? '';
     asked.push(url.replace(/.*default/, ''));
     const own = answer?.(url);
+    if (own === null) return;
     if (own !== undefined) {
       response.end(own);
       return;
@@ -120,14 +121,53 @@ test('a metadata server that is not there is named', async () => {
   });
 });
 
+/** The environment of a function on Cloud Run, where the library waits for its metadata server without end. */
+function stubFunction(url: string) {
+  vi.stubEnv('K_SERVICE', 'certherd-issue');
+  vi.stubEnv('GCE_METADATA_HOST', url.replace('http://', ''));
+  vi.stubEnv('METADATA_SERVER_DETECTION', 'assume-present');
+  // No gcloud and nothing that it has stored.
+  vi.stubEnv('PATH', '/nonexistent');
+  vi.stubEnv('HOME', '/nonexistent');
+  vi.stubEnv('GOOGLE_APPLICATION_CREDENTIALS', '');
+  vi.stubEnv('GOOGLE_CLOUD_PROJECT', '');
+}
+
+type Auth = ReturnType<typeof createGoogleAuth>;
+const access = (auth: Auth) => auth.accessToken();
+const identity = (auth: Auth) => auth.identityToken('https://a.test');
+
+test.for<[string, string, (auth: Auth) => Promise<string>]>([
+  ['an access token', '/token', access],
+  ['an identity', '/identity', identity],
+  ['the project, before any token', '/project-id', access],
+])('a metadata server that is silent once, on %s, fails one call in time', async (scenario) => {
+  const [, path, ask] = scenario;
+  let silent = false;
+  const counted = await startCounted((url) => (silent && url.includes(path) ? null : undefined));
+  try {
+    stubFunction(counted.url);
+    // What the library loads at its first call is no part of the answer.
+    await ask(createGoogleAuth());
+    silent = true;
+    const auth = createGoogleAuth({ limitMs: 400 });
+    await expect(Promise.all([ask(auth), ask(auth)])).rejects.toMatchObject({
+      code: 'identity-unavailable',
+      message:
+        'no token from Google within 400 ms; if it lasts, check the network here and https://status.cloud.google.com',
+    });
+    silent = false;
+    expect(await ask(auth)).not.toBe('');
+  } finally {
+    await counted.close();
+  }
+});
+
 test('what Google finds by itself is asked for a token that also says whose e-mail it is', async () => {
   const counted = await startCounted();
   try {
-    vi.stubEnv('GCE_METADATA_HOST', counted.url.replace('http://', ''));
-    vi.stubEnv('METADATA_SERVER_DETECTION', 'assume-present');
-    vi.stubEnv('HOME', '/nonexistent');
+    stubFunction(counted.url);
     vi.stubEnv('GOOGLE_CLOUD_PROJECT', 'p');
-    vi.stubEnv('GOOGLE_APPLICATION_CREDENTIALS', '');
     await createGoogleAuth().accessToken();
     const asked = counted.asked.find((path) => path.startsWith('/token')) ?? '';
     expect(new URL(asked, counted.url).searchParams.get('scopes')?.split(',')).toEqual([

@@ -18,6 +18,8 @@ const ATTEMPT = {
   grant: 'x.y.get on project p',
 } as const;
 
+const ENDING = '; if it lasts, check the network here and https://status.cloud.google.com';
+
 /** An error as the libraries throw it. */
 const failed = (code: unknown, message = 'the words of the service') =>
   Object.assign(new Error(message), { code });
@@ -67,7 +69,7 @@ test.for<[string, unknown, string, string]>([
     'store-unavailable',
     'too many requests; wait, or raise the quota (the words of the service)',
   ],
-  ['what is down', failed(14, 'ECONNREFUSED'), 'store-unavailable', 'ECONNREFUSED'],
+  ['what is down', failed(14, 'ECONNREFUSED'), 'store-unavailable', `ECONNREFUSED${ENDING}`],
   [
     'what was tried until time ran out',
     failed(
@@ -75,7 +77,7 @@ test.for<[string, unknown, string, string]>([
       'Total timeout of API google.x exceeded 10000 milliseconds retrying error Error: connect ECONNREFUSED 127.0.0.1:1  before any response was received. : Previous errors : [{message: x}]',
     ),
     'store-unavailable',
-    'connect ECONNREFUSED 127.0.0.1:1, for 10 s',
+    `connect ECONNREFUSED 127.0.0.1:1, for 10 s${ENDING}`,
   ],
   [
     'an answer that is none',
@@ -87,19 +89,19 @@ test.for<[string, unknown, string, string]>([
     'an answer that is none, as a library calls it',
     failed(14, `Unexpected token 'K', "KEY-1234" is not valid JSON`),
     'store-unavailable',
-    'the answer was not understood',
+    `the answer was not understood${ENDING}`,
   ],
   [
     'an answer with a field that is none',
     failed(14, 'fromProto3JSONToInternalRepresentation: field x cannot contain value KEY-1234'),
     'store-unavailable',
-    'the answer was not understood',
+    `the answer was not understood${ENDING}`,
   ],
   [
     'a page of a proxy',
     failed(13, 'Error response from RPC X with status 502: the body is not JSON: <html>'),
     'store-unavailable',
-    'HTTP 502, and the answer was not understood',
+    `HTTP 502, and the answer was not understood${ENDING}`,
   ],
   [
     'a request that is not understood',
@@ -111,13 +113,13 @@ test.for<[string, unknown, string, string]>([
     'a service that is silent',
     failed(4, 'Deadline exceeded: getSecret did not respond within 10000 milliseconds.'),
     'store-unavailable',
-    'no answer in time',
+    `no answer in time${ENDING}`,
   ],
   [
     'a server that is not there',
     failed(14, 'request to http://x/?y=z failed, reason: connect ECONNREFUSED 127.0.0.1:1'),
     'store-unavailable',
-    'connect ECONNREFUSED 127.0.0.1:1',
+    `connect ECONNREFUSED 127.0.0.1:1${ENDING}`,
   ],
   ['many words', failed(3, 'x'.repeat(900)), 'store-unavailable', 'x'.repeat(300)],
   ['what is no error', 'oops', 'store-unavailable', 'the answer was not understood'],
