@@ -1,5 +1,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { OAuth2Client } from 'google-auth-library';
+import { askedBy, listenerOf } from './wire/request.ts';
 
 /** Checks an ID token and answers whose it is; throws when it is forged, expired, or for another audience. */
 export type VerifyIdToken = (
@@ -36,12 +37,13 @@ export function requireInvoker(
   options: InvokerOptions,
 ): RequestListener {
   const emails = new Set(options.invokers.map((member) => member.replace(/^\w+:/, '')));
-  return (request, response) => {
-    void admission(request, { ...options, emails }).then((refusal) => {
-      if (refusal) refuse(request, response, refusal);
-      else listener(request, response);
-    });
-  };
+  return listenerOf(async (request, response) => {
+    const path = askedBy(request)?.path;
+    if (path === undefined) return refuse(request, response, { status: 400, path: '' });
+    const status = await admission(request, { ...options, emails });
+    if (status) refuse(request, response, { status, path });
+    else listener(request, response);
+  });
 }
 
 type Door = InvokerOptions & Readonly<{ emails: ReadonlySet<string> }>;
@@ -76,14 +78,32 @@ function replaceHeader(request: IncomingMessage, name: string, value: string): v
   });
 }
 
-const TITLES = { 401: 'Unauthorized', 403: 'Forbidden' } as const;
+const TITLES = {
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'Not Found',
+} as const;
+type Refusal = Readonly<{ status: keyof typeof TITLES; path: string }>;
 
-function refuse(request: IncomingMessage, response: ServerResponse, status: 401 | 403): void {
-  const { pathname } = new URL(request.url ?? '/', 'http://localhost');
-  const sentence =
-    status === 401
-      ? `Your client does not have permission to the requested URL <code>${pathname}</code>.`
-      : `Your client does not have permission to get URL <code>${pathname}</code> from this server.`;
+function sentenceOf({ status, path }: Refusal): string {
+  // Encoded again, so that nothing of it is read as HTML.
+  const shown = `<code>${encodeURI(path)}</code>`;
+  switch (status) {
+    case 400:
+      return 'Your client has issued a malformed or illegal request.';
+    case 401:
+      return `Your client does not have permission to the requested URL ${shown}.`;
+    case 403:
+      return `Your client does not have permission to get URL ${shown} from this server.`;
+    case 404:
+      return `The requested URL ${shown} was not found on this server.`;
+  }
+}
+
+/** The page that Google's front end answers in place of a service. */
+export function refuse(request: IncomingMessage, response: ServerResponse, refusal: Refusal): void {
+  const { status } = refusal;
   request.resume();
   response.writeHead(status, {
     'content-type': 'text/html; charset=UTF-8',
@@ -99,7 +119,7 @@ function refuse(request: IncomingMessage, response: ServerResponse, status: 401 
 </head>
 <body text=#000000 bgcolor=#ffffff>
 <h1>Error: ${TITLES[status]}</h1>
-<h2>${sentence}</h2>
+<h2>${sentenceOf(refusal)}</h2>
 <h2></h2>
 </body></html>
 `);

@@ -6,6 +6,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { listenOnLoopback, type RunningApi } from './google-api.ts';
+import { askedBy, listenerOf } from './wire/request.ts';
 
 const COOKIE = 'certherd';
 const IDENTITY = '/computeMetadata/v1/instance/service-accounts/default/identity';
@@ -35,39 +36,39 @@ export async function openDoor({ api, port, identityToken, audience }: DoorOptio
   const link = code;
   let hosts: readonly string[] = [];
   const enter = async (request: IncomingMessage, response: ServerResponse) => {
-    const url = new URL(request.url ?? '/', 'http://localhost');
     // A page of another site can make a name of its own lead here (DNS rebinding); its requests still carry that name.
     if (!hosts.includes(request.headers.host ?? ''))
       return refuse(response, 421, 'This address serves 127.0.0.1 and localhost only.');
-    if (url.pathname === '/login') {
-      if (!isSame(url.searchParams.get('code'), code)) return refuse(response, 403, WRONG_LINK);
+    const asked = askedBy(request);
+    if (!asked) return refuse(response, 400, 'The URL is not valid.');
+    const { path, query } = asked;
+    if (path === '/login') {
+      if (!isSame(query.get('code'), code)) return refuse(response, 403, WRONG_LINK);
       code = undefined;
       const cookie = `${COOKIE}=${session}; HttpOnly; SameSite=Strict; Path=/`;
       return void response
         .writeHead(303, { 'set-cookie': cookie, location: '/', 'cache-control': 'no-store' })
         .end();
     }
-    if (url.pathname === IDENTITY)
-      return metadata(request, response, () =>
-        identityToken(url.searchParams.get('audience') ?? ''),
-      );
+    if (path === IDENTITY)
+      return metadata(request, response, () => identityToken(query.get('audience') ?? ''));
     const isLoggedIn = isSame(cookieOf(request), session);
-    if (!isLoggedIn && isPage(request, url)) return refuse(response, 401, NOT_LOGGED_IN);
+    if (!isLoggedIn && isPage(request, path)) return refuse(response, 401, NOT_LOGGED_IN);
     // The cookie reads; whatever changes something needs the token itself, which no foreign page can send.
     if (isLoggedIn && request.method === 'GET' && !request.headers.authorization)
       request.headers.authorization = `Bearer ${await identityToken(audience)}`;
     api(request, response);
   };
-  const server = createServer((request, response) => void enter(request, response));
+  const server = createServer(listenerOf(enter));
   const running = await listenOnLoopback(server, port);
   hosts = [`127.0.0.1:${running.port}`, `localhost:${running.port}`];
   return { ...running, loginUrl: `${running.url}/login?code=${link}` };
 }
 
 /** What a person opens in a browser; a program brings a token, or is told of it by the api. */
-const isPage = ({ method, headers }: IncomingMessage, { pathname }: URL) =>
+const isPage = ({ method, headers }: IncomingMessage, path: string) =>
   method === 'GET' &&
-  pathname === '/' &&
+  path === '/' &&
   !headers.authorization &&
   /\btext\/html\b/.test(headers.accept ?? '');
 
@@ -78,13 +79,14 @@ async function metadata(
 ): Promise<void> {
   if (request.headers['metadata-flavor'] !== 'Google')
     return refuse(response, 403, 'Missing Metadata-Flavor: Google header.');
+  const identity = await token();
   response
     .writeHead(200, {
       'metadata-flavor': 'Google',
       'content-type': 'application/text',
       'cache-control': 'no-store',
     })
-    .end(await token());
+    .end(identity);
 }
 
 function refuse(response: ServerResponse, status: number, sentence: string): void {

@@ -1,6 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { messageOf } from '../shared/errors.ts';
 import type { Recorder } from './recorder.ts';
+import { type Asked, askedBy, bodyOf, listenerOf } from './wire/request.ts';
 
 const HTTP_STATUS = {
   INVALID_ARGUMENT: 400,
@@ -77,10 +79,9 @@ export type RunningApi = Readonly<{ url: string; port: number; close(): Promise<
 /** Serves a stand-in's routes as plain JSON over HTTP on loopback. What no route names is refused, never answered. */
 export async function serveGoogleApi(options: GoogleApiOptions): Promise<RunningApi> {
   const routes = options.routes.map((route) => ({ ...route, pattern: compile(route.template) }));
-  const server = createServer((request, response) => {
-    void answer(request, response, { ...options, routes });
-  });
-  return listenOnLoopback(server, options.port ?? 0);
+  const serving = { ...options, routes };
+  const answering = listenerOf((request, response) => answer(request, response, serving));
+  return listenOnLoopback(createServer(answering), options.port ?? 0);
 }
 
 /** Binds a server to 127.0.0.1; port 0 takes a free one. Closing it also ends open connections. */
@@ -140,25 +141,29 @@ async function answer(
 
 async function outcome(request: IncomingMessage, text: string, api: Serving) {
   try {
+    const asked = askedBy(request);
+    if (!asked) throw new GoogleFault('INVALID_ARGUMENT', 'The URL of the request is not valid.');
     await api.before?.(request, text);
-    return { status: 200, reply: (await routed(request, text, api)) ?? {} };
+    return { status: 200, reply: (await routed(request, { ...asked, text }, api)) ?? {} };
   } catch (error) {
     if (error instanceof GoogleFault || error instanceof LegacyGoogleFault)
       return { status: error.http, reply: error.body };
-    const message = `internal error of the stand-in: ${error instanceof Error ? error.stack : error}`;
+    const message = `internal error of the stand-in: ${messageOf(error)}`;
     return { status: 500, reply: new GoogleFault('INTERNAL', message).body };
   }
 }
 
-function routed(request: IncomingMessage, text: string, api: Serving): unknown {
-  const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost');
-  const path = decodeURIComponent(pathname);
+function routed(
+  request: IncomingMessage,
+  { path, query, text }: Asked & Readonly<{ text: string }>,
+  api: Serving,
+): unknown {
   for (const route of api.routes) {
     const match = route.method === request.method ? route.pattern.exec(path) : null;
     if (match)
       return route.handle({
         path: match.groups ?? {},
-        query: searchParams,
+        query,
         body: parsedBody(text),
         headers: request.headers,
       });
@@ -171,12 +176,24 @@ function routed(request: IncomingMessage, text: string, api: Serving): unknown {
 
 function parsedBody(text: string): unknown {
   if (text === '') return undefined;
+  let body: unknown;
   try {
-    return JSON.parse(text);
+    body = JSON.parse(text);
   } catch {
     throw new GoogleFault('INVALID_ARGUMENT', 'Invalid JSON payload received.');
   }
+  if (isDeeper(body, DEEPEST))
+    throw new GoogleFault('INVALID_ARGUMENT', 'Message too deep. Max recursion depth reached.');
+  return body;
 }
+
+// As protobuf's parser has it.
+const DEEPEST = 100;
+
+const isDeeper = (value: unknown, levels: number): boolean =>
+  typeof value === 'object' &&
+  value !== null &&
+  (levels === 0 || Object.values(value).some((item) => isDeeper(item, levels - 1)));
 
 function parsedOrText(text: string): unknown {
   if (text === '') return undefined;
@@ -185,10 +202,4 @@ function parsedOrText(text: string): unknown {
   } catch {
     return text;
   }
-}
-
-async function bodyOf(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of request) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).toString('utf8');
 }

@@ -18,7 +18,7 @@ export type Keeper = Readonly<{
 
 type Closable = Readonly<{ port?: number; url?: string; close(): Promise<void> }>;
 
-/** Keeps everything in memory, or in the folder when one is named. Throws a sentence when the folder is in use. */
+/** Keeps everything in memory, or in the folder when one is named. Throws ConfigurationFaults when the folder cannot be used. */
 export function createKeeper(folder: string | undefined): Keeper {
   const state = folder === undefined ? undefined : openStateFolder(folder);
   const portStore =

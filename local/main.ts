@@ -12,7 +12,7 @@ import { type Report, reported } from './report.ts';
 import { settled } from './settling.ts';
 import type { ExampleRecord } from './setup.ts';
 import { type System, startSystem } from './system.ts';
-import { progressLine, reportText } from './table.ts';
+import { plain, progressLine, reportText } from './table.ts';
 
 const EXAMPLE = fileURLToPath(new URL('examples/mybinder/', import.meta.url));
 
@@ -44,9 +44,9 @@ async function run(options: StartOptions, keeper: Keeper): Promise<number> {
     surroundings: { log, onAcmeRequest },
   });
   if (options.state !== undefined)
-    say(`State, private keys included, is kept in ${options.state}: for development only.`);
+    say(plain(`State, private keys included, is kept in ${options.state}: for development only.`));
   const fronts = await startFronts(system.clusters, options.front, keeper, log);
-  if (!options.json) for (const [name, front] of fronts) say(frontText(name, front));
+  if (!options.json) for (const [name, front] of fronts) say(plain(frontText(name, front)));
   const loaded = await loadAll(system, options);
   await system.tick();
   await settled(system.services);
@@ -72,7 +72,7 @@ async function run(options: StartOptions, keeper: Keeper): Promise<number> {
 const nullForAbsent = (_: string, value: unknown) => (value === undefined ? null : value);
 
 function shown(entry: LogEntry, { json }: StartOptions): void {
-  if (json) process.stderr.write(`${JSON.stringify(entry)}\n`);
+  if (json) process.stderr.write(`${plain(JSON.stringify(entry))}\n`);
   else if (entry.severity !== 'DEBUG') process.stdout.write(`${progressLine(entry)}\n`);
 }
 
@@ -139,11 +139,16 @@ const interrupted = () =>
 function wrongUse(error: unknown): readonly string[] | undefined {
   if (error instanceof ConfigurationFaults) return error.faults;
   const { code, port } = error as NodeJS.ErrnoException & { port?: number };
-  if (code !== 'EADDRINUSE') return undefined;
-  return [
-    `port ${port} is taken; end what listens there, or give another one (0 takes a free one)`,
-  ];
+  if (port === undefined) return undefined;
+  if (code === 'EADDRINUSE')
+    return [
+      `port ${port} is taken; end what listens there, or give another one (0 takes a free one)`,
+    ];
+  return code === 'EACCES' ? [`port ${port} is not for you; give one above 1023`] : undefined;
 }
+
+// Who reads along may leave (`| head`): then nobody is left to be told anything. What is running ends with this process.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => process.exit(1));
 
 const parsed = parseOptions(process.argv.slice(2));
 if ('text' in parsed) {
@@ -155,7 +160,9 @@ try {
 } catch (error) {
   const faults = wrongUse(error);
   const sentences = faults ?? [messageOf(error)];
-  process.stderr.write(`${sentences.map((sentence) => `certherd: ${sentence}`).join('\n')}\n`);
+  process.stderr.write(
+    `${sentences.map((sentence) => `certherd: ${plain(sentence)}`).join('\n')}\n`,
+  );
   process.exitCode = faults ? 2 : 1;
 }
 process.exit();

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Accounts, Role } from './accounts.ts';
 import { GoogleFault } from './google-api.ts';
 import type { AuthorizationAttributes } from './kubernetes/kubernetes.ts';
+import { askedBy } from './wire/request.ts';
 
 type Right = readonly [method: string, path: RegExp];
 
@@ -103,7 +104,7 @@ export function requireRight(request: IncomingMessage, role: RoleOf, rights: Rig
   if (!caller)
     throw new GoogleFault('UNAUTHENTICATED', 'Request had invalid authentication credentials.');
   if (caller === 'operator') return;
-  const path = decodeURIComponent(new URL(request.url ?? '/', 'http://localhost').pathname);
+  const path = askedBy(request)?.path ?? '';
   const isGranted = rights[caller]?.some(
     ([method, pattern]) => method === request.method && pattern.test(path),
   );

@@ -12,6 +12,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { ConfigurationFaults } from './document.ts';
 
 /**
  * Where one stand-in keeps what a real service would have on its disks. A stand-in saves before it
@@ -29,12 +30,18 @@ export const memoryStore = <State>(): Store<State> => ({ load: () => undefined, 
 /** A folder of private JSON files (0700, 0600), one a stand-in, for one process at a time. */
 export type StateFolder = Readonly<{ store<State>(name: string): Store<State>; release(): void }>;
 
-/** Opens the folder, making it when it is absent. Throws a sentence when another living process has it. */
+/** Opens the folder, making it when it is absent. Throws ConfigurationFaults when it cannot be used, as when another living process has it. */
 export function openStateFolder(folder: string): StateFolder {
-  makeFolder(folder);
-  chmodSync(folder, 0o700);
   const lock = join(folder, 'lock');
-  takeLock(lock, folder);
+  try {
+    makeFolder(folder);
+    chmodSync(folder, 0o700);
+    takeLock(lock, folder);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === undefined) throw error;
+    throw new ConfigurationFaults([`--state ${folder} cannot be used (${code})`]);
+  }
   return {
     store: (name) => fileStore(join(folder, `${name}.json`)),
     release: () => rmSync(lock, { force: true }),
@@ -64,9 +71,9 @@ function takeLock(lock: string, folder: string): void {
 }
 
 const inUse = (folder: string, owner: string | undefined) =>
-  new Error(
+  new ConfigurationFaults([
     `${folder} is in use by process ${owner}; stop it first, or name another --state folder`,
-  );
+  ]);
 
 function isAlive(pid: number): boolean {
   if (!Number.isInteger(pid) || pid <= 0 || pid === process.pid) return false;
@@ -85,7 +92,7 @@ function fileStore<State>(path: string): Store<State> {
   return {
     load() {
       const text = readIfPresent(path);
-      return text === undefined ? undefined : (JSON.parse(text) as State);
+      return text === undefined ? undefined : parsedState<State>(path, text);
     },
     // A rename is atomic: after a kill the file holds the old state or the new one, never half of one.
     save(state) {
@@ -93,6 +100,16 @@ function fileStore<State>(path: string): Store<State> {
       renameSync(`${path}.new`, path);
     },
   };
+}
+
+function parsedState<State>(path: string, text: string): State {
+  try {
+    return JSON.parse(text) as State;
+  } catch {
+    throw new ConfigurationFaults([
+      `${path} is not as it was saved; put it back, or begin with an empty --state folder`,
+    ]);
+  }
 }
 
 function writePrivate(path: string, text: string): void {

@@ -2,11 +2,14 @@ import Table from 'cli-table3';
 import type { LogEntry } from '../shared/log.ts';
 import type { Report } from './report.ts';
 
+/** A text of others on one line, without what would steer a terminal or make a log binary. */
+export const plain = (text: string): string => text.replace(/\p{Cc}+/gu, ' ');
+
 /** The final table, and below it whatever is not as it should be. */
 export function reportText(report: Report): string {
   return [
     ...(report.served.length > 0 ? [servedTable(report), ''] : []),
-    ...problems(report),
+    ...problems(report).map(plain),
     summary(report),
   ].join('\n');
 }
@@ -22,10 +25,7 @@ function servedTable({ served }: Report): string {
   );
   for (const { host, cluster, secret, certificate, notAfter, proven } of rows)
     table.push([
-      host,
-      cluster,
-      secret,
-      shortId(certificate),
+      ...[host, cluster, secret, shortId(certificate)].map(plain),
       notAfter.toISOString().slice(0, 10),
       proven ? 'yes' : 'NO',
     ]);
@@ -94,5 +94,6 @@ export function progressLine({ time, severity, message, ...fields }: LogEntry): 
   const why = fields.explanation ?? fields.reason ?? '';
   const mark = severity === 'ERROR' ? '!' : severity === 'WARNING' ? '~' : ' ';
   const id = typeof fields.certificate === 'string' ? shortId(fields.certificate) : '';
-  return `${time.slice(11, 23)} ${mark} ${message.padEnd(20)} ${[id, what, why].filter((part) => part !== '').join('  ')}`;
+  const told = [id, what, why].filter((part) => part !== '').join('  ');
+  return plain(`${time.slice(11, 23)} ${mark} ${message.padEnd(20)} ${told}`);
 }

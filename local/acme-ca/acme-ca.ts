@@ -5,6 +5,7 @@ import type { Clock } from '../clock.ts';
 import { listenOnLoopback } from '../google-api.ts';
 import type { Store } from '../state.ts';
 import { loopbackIdentity, type ServerIdentity } from '../tls.ts';
+import { listenerOf } from '../wire/request.ts';
 import { createBackgroundWork } from './background.ts';
 import type { Ca } from './ca.ts';
 import { answer, type Counts } from './http.ts';
@@ -70,10 +71,9 @@ export async function startAcmeCa(options: AcmeCaOptions): Promise<AcmeCa> {
       count[what] += 1;
     },
   };
+  const answering = listenerOf((request, response) => answer(request, response, front));
   const { key, certificate } = state.tls;
-  const server = createServer({ key, cert: certificate }, (request, response) => {
-    void answer(request, response, front);
-  });
+  const server = createServer({ key, cert: certificate }, answering);
   const listening = await listenOnLoopback(server, options.port ?? 0);
   base = `https://127.0.0.1:${listening.port}`;
   resume(ca);

@@ -4,7 +4,7 @@ import { type AccountCall, link, type Reply } from './http.ts';
 import { parsed } from './jws.ts';
 import { statusOfAuthorization } from './orders.ts';
 import { AcmeProblem } from './problem.ts';
-import type { Authorization } from './state.ts';
+import { type Authorization, entryOf } from './state.ts';
 
 /** An authorization, read or deactivated (RFC 8555 sections 7.5 and 7.5.2). */
 export function authorization(ca: Ca, call: AccountCall): Reply {
@@ -75,7 +75,7 @@ const challengeDocument = (ca: Ca, found: Authorization) => ({
 });
 
 function ownAuthorization(ca: Ca, call: AccountCall): Authorization {
-  const found = ca.state.authorizations[call.id];
+  const found = entryOf(ca.state.authorizations, call.id);
   if (!found) throw notFound(`no authorization ${call.id}`);
   if (found.account !== call.account.id)
     throw new AcmeProblem('unauthorized', 'the authorization belongs to another account');

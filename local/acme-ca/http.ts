@@ -1,9 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { bodyOf } from '../wire/request.ts';
 import { usable } from './accounts.ts';
 import { acceptedJwk, type Jws, parseJws, verifySignature } from './jws.ts';
 import type { Nonces } from './nonces.ts';
 import { AcmeProblem } from './problem.ts';
-import type { Account, AcmeCaState, PublicJwk } from './state.ts';
+import { type Account, type AcmeCaState, entryOf, type PublicJwk } from './state.ts';
 
 /** `body` is sent as it is when it is a text, else as JSON. */
 export type Reply = Readonly<{
@@ -127,7 +128,7 @@ function callByAccount(request: IncomingMessage, jws: Jws, { front, id }: Place)
     throw new AcmeProblem('malformed', 'this resource wants the account URL in kid, not a jwk');
   const prefix = `${front.base()}/account/`;
   const account = kid.startsWith(prefix)
-    ? front.state.accounts[kid.slice(prefix.length)]
+    ? entryOf(front.state.accounts, kid.slice(prefix.length))
     : undefined;
   if (!account) throw new AcmeProblem('accountDoesNotExist', `account ${kid} not found`);
   authenticate(request, { jws, jwk: account.jwk, front });
@@ -154,9 +155,3 @@ function authenticate(
 export const link = (url: string, relation: string) => `<${url}>;rel="${relation}"`;
 
 const pathOf = (request: IncomingMessage) => (request.url ?? '/').split('?')[0] ?? '/';
-
-async function bodyOf(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of request) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).toString('utf8');
-}

@@ -6,7 +6,7 @@ import { identifierList, orderNames } from './identifiers.ts';
 import { parsed } from './jws.ts';
 import { errorOfOrder, placement, statusOfOrder } from './orders.ts';
 import { AcmeProblem } from './problem.ts';
-import type { Order } from './state.ts';
+import { entryOf, type Order } from './state.ts';
 
 const newOrderPayload = z.object({
   identifiers: identifierList,
@@ -72,7 +72,7 @@ function readyOrder(ca: Ca, call: AccountCall): Order {
 
 // A foreign order is answered as an absent one, as Boulder does.
 function ownOrder(ca: Ca, { id, account: { id: owner } }: AccountCall): Order {
-  const found = ca.state.orders[id];
+  const found = entryOf(ca.state.orders, id);
   if (found?.account === owner) return found;
   throw notFound(`no order ${id} found for account ${owner}`);
 }

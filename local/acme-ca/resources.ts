@@ -4,6 +4,7 @@ import { type Ca, notFound, postAsGet } from './ca.ts';
 import type { AccountCall, Page, Reply, Resource } from './http.ts';
 import { finalize, newOrder, order } from './order-resources.ts';
 import { AcmeProblem } from './problem.ts';
+import { entryOf } from './state.ts';
 
 /** The directory's pages and the resources behind it (RFC 8555 section 7.1). */
 export function routesOf(ca: Ca): Readonly<Record<string, Page | Resource>> {
@@ -66,7 +67,7 @@ function account(ca: Ca, call: AccountCall): Reply {
 
 function certificate(ca: Ca, call: AccountCall): Reply {
   postAsGet(call);
-  const found = ca.state.certificates[call.id];
+  const found = entryOf(ca.state.certificates, call.id);
   if (!found) throw notFound(`no certificate ${call.id}`);
   if (found.account !== call.account.id)
     throw new AcmeProblem('unauthorized', 'the certificate was issued to another account');

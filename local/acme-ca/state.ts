@@ -50,6 +50,12 @@ export type Authority = Readonly<{
   intermediateKey: string;
 }>;
 
+/** What a table holds under an id that a caller chose, who may name what every object inherits. */
+export const entryOf = <Entry>(
+  table: Readonly<Record<string, Entry>>,
+  id: string,
+): Entry | undefined => (Object.hasOwn(table, id) ? table[id] : undefined);
+
 /** All that the CA remembers. Nonces are not part of it: after a restart the old ones are refused, as a real CA may. */
 export type AcmeCaState = {
   authority: Authority;

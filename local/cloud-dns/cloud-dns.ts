@@ -29,7 +29,8 @@ export type CloudDns = Readonly<{
   /**
    * Makes a zone unless the project has it (the same DNS name and visibility, and the same name if one is given). `delegated` (the
    * parent has NS records for it) defaults to true, and to false where another zone of that DNS name has them already. The name
-   * defaults to the DNS name with dashes.
+   * defaults to the DNS name with dashes. One with `nameServers` is another provider's: the resolver finds it where a zone here
+   * delegates to them, and the servers here do not know it.
    */
   addZone(
     zone: Readonly<{
@@ -38,6 +39,7 @@ export type CloudDns = Readonly<{
       name?: string | undefined;
       visibility?: 'public' | 'private' | undefined;
       delegated?: boolean | undefined;
+      nameServers?: readonly string[] | undefined;
     }>,
   ): void;
   /** Puts record sets into the closest public zone of each name, over what stands there of the same type; served at once. */
@@ -118,6 +120,7 @@ function addZone(database: Database, zone: Parameters<CloudDns['addZone']>[0], n
     withNewZone(database.read(), {
       ...{ project, name, dnsName, visibility, now },
       delegated: zone.delegated ?? !taken,
+      nameServers: zone.nameServers?.map(absolute),
       settings: { description: '' },
     }),
   );

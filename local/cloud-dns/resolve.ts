@@ -43,9 +43,10 @@ export function zonesAt(zones: readonly Zone[], now: number): Zones {
 
 const indexes = new WeakMap<Zone['recordSets'], ServedZone>();
 
-/** What the zone's own name servers answer: one zone, aliases followed inside it only. */
+/** What the zone's own name servers answer: one zone, aliases followed inside it only. Zones of other providers are not on them. */
 export function authoritativeReply({ zones, serve }: Zones, asked: Asked): Reply {
-  const zone = closestZone(zones, asked.name.toLowerCase());
+  const hosted = zones.filter(({ nameServers }) => nameServers.some((name) => OURS.test(name)));
+  const zone = closestZone(hosted, asked.name.toLowerCase());
   if (!zone) return reply('REFUSED', []);
   const served = serve(zone);
   const answers: Answered[] = [];
@@ -104,7 +105,8 @@ function delegatedTo({ zones }: Zones, { name, rrdatas }: RecordSet): Zone | und
   );
 }
 
-const NAME_SERVER = /^(ns-cloud-[a-e][1-4]\.googledomains\.com|a\.root-servers\.net)\.$/;
+const OURS = /^ns-cloud-[a-e][1-4]\.googledomains\.com\.$/;
+const isNameServer = (name: string) => name === 'a.root-servers.net.' || OURS.test(name);
 
 function rootReply({ zones }: Zones, asked: Asked): Reply {
   const name = asked.name.toLowerCase();
@@ -112,9 +114,9 @@ function rootReply({ zones }: Zones, asked: Asked): Reply {
     reply('NOERROR', [{ name: asked.name, type, ttl: 300, rrdata }]);
   if (name === '.' && asked.type === 'NS') return answer('a.root-servers.net.', 'NS');
   if (name === '.' && asked.type === 'SOA') return reply('NOERROR', [ROOT_SOA]);
-  if (NAME_SERVER.test(name) && asked.type === 'A') return answer('127.0.0.1', 'A');
+  if (isNameServer(name) && asked.type === 'A') return answer('127.0.0.1', 'A');
   const exists =
-    NAME_SERVER.test(name) || zones.some((zone) => zone.delegated && isWithin(zone.dnsName, name));
+    isNameServer(name) || zones.some((zone) => zone.delegated && isWithin(zone.dnsName, name));
   return negative(exists ? 'no-data' : 'no-name', [], ROOT_SOA);
 }
 

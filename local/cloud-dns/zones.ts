@@ -25,6 +25,7 @@ export type WantedZone = Readonly<{
   dnsName: string;
   visibility: Zone['visibility'];
   delegated?: boolean | undefined;
+  nameServers?: readonly string[] | undefined;
   settings: Zone['settings'];
   now: Date;
 }>;
@@ -76,7 +77,7 @@ export function withNewZone(state: CloudDnsState, wanted: WantedZone): CloudDnsS
   if (ofProject.some((zone) => zone.name === name)) throw alreadyExists('entity.managedZone', name);
   if (ofProject.length >= QUOTA.managedZones)
     throw new LegacyGoogleFault(403, 'quotaExceeded', 'Quota exceeded for managed zones.');
-  const nameServers = freeNameServers(state, dnsName, visibility);
+  const nameServers = wanted.nameServers ?? freeNameServers(state, dnsName, visibility);
   const apex = apexSets(dnsName, nameServers);
   const created = { startTime: now.toISOString(), doneAt: now.getTime(), servedAt: now.getTime() };
   const zone: Zone = {

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import type { Clock } from '../clock.ts';
 import type { Store } from '../state.ts';
 import { loopbackIdentity } from '../tls.ts';
+import { listenerOf } from '../wire/request.ts';
 import type { Server } from './call.ts';
 import { KubernetesFault } from './faults.ts';
 import { createObjectStore, type KubernetesState, keyOf } from './object-store.ts';
@@ -51,9 +52,8 @@ export async function startKubernetes(options: KubernetesOptions): Promise<Kuber
     watches: new Set(),
   };
   for (const name of FIRST_NAMESPACES) ensureNamespace(api.server, name);
-  const https = createServer({ key, cert: certificate }, (request, response) => {
-    void answer(api, request, response);
-  });
+  const answering = listenerOf((request, response) => answer(api, request, response));
+  const https = createServer({ key, cert: certificate }, answering);
   const port = await listen(https, options.port ?? 0);
   return {
     server: `https://127.0.0.1:${port}`,

@@ -23,7 +23,7 @@ const EXTENSIONS = ['.yaml', '.yml', '.json'];
  */
 export function loadManifests(dir: string): Manifests {
   const files = readdirSync(dir, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && EXTENSIONS.includes(extname(entry.name)))
+    .filter((entry) => !entry.isDirectory() && EXTENSIONS.includes(extname(entry.name)))
     .map((entry) => join(entry.parentPath, entry.name))
     .sort();
   const all = files.map(manifestsIn);
@@ -38,7 +38,12 @@ type Source = Readonly<{ value: unknown; line: number }>;
 function manifestsIn(file: string): Manifests {
   const found: Manifests = { objects: [], faults: [] };
   const fault = (line: number, message: string) => found.faults.push({ file, line, message });
-  const text = readYaml(readFileSync(file, 'utf8'));
+  const content = contentOf(file);
+  if ('problem' in content) {
+    fault(1, content.problem);
+    return found;
+  }
+  const text = readYaml(content.text);
   for (const document of text.documents) {
     const [error] = document.errors;
     if (error) {
@@ -52,6 +57,15 @@ function manifestsIn(file: string): Manifests {
     }
   }
   return found;
+}
+
+// A link may lead nowhere, and a file may be somebody else's.
+function contentOf(file: string): Readonly<{ text: string } | { problem: string }> {
+  try {
+    return { text: readFileSync(file, 'utf8') };
+  } catch (error) {
+    return { problem: `cannot be read (${(error as NodeJS.ErrnoException).code})` };
+  }
 }
 
 // The rest of the message draws the place, which the line names already.

@@ -1,9 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { messageOf } from '../../shared/errors.ts';
+import { askedBy } from '../wire/request.ts';
 import type { ResourceCall, Server, Verb } from './call.ts';
 import { subjectOf } from './call.ts';
 import { deleted } from './deleting.ts';
 import { PUBLIC_PAGES, pageOf } from './discovery.ts';
 import {
+  badRequest,
   forbidden,
   KubernetesFault,
   methodNotAllowed,
@@ -60,11 +63,7 @@ export async function answer(
 }
 
 const internalFault = (error: unknown) =>
-  new KubernetesFault(
-    500,
-    'InternalError',
-    `internal error of the stand-in: ${error instanceof Error ? error.stack : error}`,
-  );
+  new KubernetesFault(500, 'InternalError', `internal error of the stand-in: ${messageOf(error)}`);
 
 type Reply = Readonly<{
   status: number;
@@ -84,10 +83,11 @@ function send(response: ServerResponse, { status, body, headers = {} }: Reply): 
 async function handle(api: Api, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const body = await bodyOf(request);
   const user = userOf(api, request);
-  const url = new URL(request.url ?? '/', 'https://localhost');
-  const target = targetOf(decodeURIComponent(url.pathname));
+  const asked = askedBy(request);
+  if (!asked) throw badRequest('the URL of the request is not valid');
+  const target = targetOf(asked.path);
   if (target.page !== undefined) return send(response, pageReply(target.page, user, request));
-  const call = { target, query: url.searchParams, body, user };
+  const call = { target, query: asked.query, body, user };
   return handleResource(api, call, { request, response });
 }
 

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { Clock } from '../clock.ts';
 import { listenOnLoopback } from '../google-api.ts';
 import type { Store } from '../state.ts';
+import { type Asked, askedBy, listenerOf } from '../wire/request.ts';
 import { assertionJwkSet, jwkSet } from './keys.ts';
 import { createTokens, type MetadataState, type Tokens } from './tokens.ts';
 
@@ -36,14 +37,15 @@ type MetadataOptions = Readonly<{
 
 type Service = Readonly<{ tokens: Tokens; clock: Clock; project: string }>;
 type Reply = Readonly<{ status: number; text: string; type?: string }>;
-type Question = Readonly<{ path: string; query: URLSearchParams }>;
 
 /** The GCE metadata server (https://cloud.google.com/compute/docs/metadata/overview) and Google's pages of signing keys. */
 export async function startMetadata(options: MetadataOptions): Promise<Metadata> {
   const { store, clock, project, port = 0 } = options;
   const tokens = await createTokens(store, clock);
   const service = { tokens, clock, project };
-  const server = createServer((request, response) => answer(service, request, response));
+  const server = createServer(
+    listenerOf((request, response) => answer(service, request, response)),
+  );
   const { url, close } = await listenOnLoopback(server, port);
   return {
     url,
@@ -60,10 +62,9 @@ export async function startMetadata(options: MetadataOptions): Promise<Metadata>
 }
 
 function answer(service: Service, request: IncomingMessage, response: ServerResponse): void {
-  const { pathname, searchParams: query } = new URL(request.url ?? '/', 'http://localhost');
-  const path = decodeURIComponent(pathname);
-  const keys = publishedKeys(path, service.tokens);
-  if (keys) {
+  const asked = askedBy(request);
+  const keys = asked && publishedKeys(asked.path, service.tokens);
+  if (keys && request.method === 'GET') {
     response.writeHead(200, {
       'content-type': 'application/json; charset=UTF-8',
       'cache-control': 'public, max-age=20000, must-revalidate, no-transform',
@@ -71,13 +72,18 @@ function answer(service: Service, request: IncomingMessage, response: ServerResp
     response.end(JSON.stringify(keys));
     return;
   }
-  const reply = refusal(request) ?? metadataReply(service, { path, query });
+  const reply = keys ? NOT_ALLOWED : pageReply(service, request, asked);
   response.writeHead(reply.status, {
     'metadata-flavor': 'Google',
     server: 'Metadata Server for VM',
     'content-type': reply.type ?? 'application/text',
   });
   response.end(reply.text);
+}
+
+function pageReply(service: Service, request: IncomingMessage, asked: Asked | undefined): Reply {
+  if (!asked) return problem(400, 'Bad request: the URL is not valid\n');
+  return refusal(request) ?? metadataReply(service, asked);
 }
 
 function publishedKeys(path: string, { key, assertionKey }: Tokens): object | undefined {
@@ -94,6 +100,7 @@ const problem = (status: number, body: string): Reply => ({
   text: body,
   type: 'text/html',
 });
+const NOT_ALLOWED = problem(405, 'Method not allowed\n');
 const NOT_FOUND = problem(404, 'Not found\n');
 
 function refusal({ method, headers }: IncomingMessage): Reply | undefined {
@@ -101,10 +108,10 @@ function refusal({ method, headers }: IncomingMessage): Reply | undefined {
     return problem(403, 'Forbidden: requests with X-Forwarded-For are not answered\n');
   if (headers['metadata-flavor'] !== 'Google')
     return problem(403, 'Forbidden: missing required header "Metadata-Flavor": "Google"\n');
-  return method === 'GET' ? undefined : problem(405, 'Method not allowed\n');
+  return method === 'GET' ? undefined : NOT_ALLOWED;
 }
 
-function metadataReply(service: Service, { path, query }: Question): Reply {
+function metadataReply(service: Service, { path, query }: Asked): Reply {
   const match = /^(?:\/accounts\/([^/]+))?\/computeMetadata\/v1\/?(.*)$/.exec(path);
   if (!match) return NOT_FOUND;
   const [, own, rest = ''] = match;
@@ -124,15 +131,15 @@ const defaultAccount = (service: Service) =>
   `${projectNumber(service)}-compute@developer.gserviceaccount.com`;
 
 function projectReply(service: Service, path: string, email: string): Reply {
-  const known: Readonly<Record<string, string>> = {
-    '': 'instance/\nproject/\n',
-    instance: 'service-accounts/\n',
-    'instance/service-accounts': `default/\n${email}/\n`,
-    project: 'numeric-project-id\nproject-id\n',
-    'project/project-id': service.project,
-    'project/numeric-project-id': projectNumber(service),
-  };
-  const found = known[path.replace(/\/$/, '')];
+  const known = new Map([
+    ['', 'instance/\nproject/\n'],
+    ['instance', 'service-accounts/\n'],
+    ['instance/service-accounts', `default/\n${email}/\n`],
+    ['project', 'numeric-project-id\nproject-id\n'],
+    ['project/project-id', service.project],
+    ['project/numeric-project-id', projectNumber(service)],
+  ]);
+  const found = known.get(path.replace(/\/$/, ''));
   return found === undefined ? NOT_FOUND : text(found);
 }
 
@@ -141,7 +148,7 @@ const SCOPES = [
   'https://www.googleapis.com/auth/userinfo.email',
 ];
 
-function accountReply(service: Service, email: string, { path, query }: Question): Reply {
+function accountReply(service: Service, email: string, { path, query }: Asked): Reply {
   switch (path) {
     case '':
       return query.get('recursive') === 'true'

@@ -97,7 +97,8 @@ function prefixTest(reader: Reader): MessageTest {
   expectSign(reader, ',');
   const prefix = textOf(reader);
   expectSign(reader, ')');
-  return (attributes) => attributes[key]?.startsWith(prefix) === true;
+  // An attribute may be called like what every object inherits.
+  return (attributes) => Object.hasOwn(attributes, key) && !!attributes[key]?.startsWith(prefix);
 }
 
 function next(reader: Reader): Token {

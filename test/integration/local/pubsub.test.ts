@@ -414,6 +414,7 @@ describe('a filter', () => {
     [true, 'attributes.none != "x"'],
     [true, 'hasPrefix(attributes.kind, "SECRET_VERSION_")'],
     [false, 'hasPrefix(attributes.none, "")'],
+    [false, 'hasPrefix(attributes.constructor, "")'],
     [false, 'NOT attributes:kind'],
     [false, '-attributes:kind'],
     [true, 'attributes:kind AND attributes:team AND NOT attributes:none'],

@@ -1,6 +1,14 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +22,7 @@ import {
 } from '../../../local/document.ts';
 import { listenOnLoopback } from '../../../local/google-api.ts';
 import { createKeeper } from '../../../local/keeper.ts';
+import { loadManifests } from '../../../local/kubernetes/manifests.ts';
 import { parseOptions } from '../../../local/options.ts';
 import { openStateFolder } from '../../../local/state.ts';
 import { startSystem } from '../../../local/system.ts';
@@ -233,6 +242,47 @@ test.runIf(process.platform === 'linux')(
     expect(() => openStateFolder(state).release()).not.toThrow();
   },
 );
+
+describe('the state folder', () => {
+  const faultOf = (path: string) => faultsOf(() => openStateFolder(path).release());
+
+  test('of a living process is a fault of how it was started, and stays with that process', () => {
+    const state = join(folder, 'living');
+    const lock = file('living/lock', String(process.ppid));
+    expect(faultOf(state)).toEqual([
+      `${state} is in use by process ${process.ppid}; stop it first, or name another --state folder`,
+    ]);
+    expect(readFileSync(lock, 'utf8')).toBe(String(process.ppid));
+  });
+
+  test('that cannot be one is named with the reason', () => {
+    expect(faultOf('/proc/x/y')).toEqual(['--state /proc/x/y cannot be used (ENOENT)']);
+    expect(faultOf(yes)).toEqual([`--state ${yes} cannot be used (EEXIST)`]);
+  });
+
+  test('with a file that was cut is named with that file', () => {
+    const path = file('cut/part.json', '{"a');
+    const state = openStateFolder(join(path, '..'));
+    expect(faultsOf(() => state.store('part').load())).toEqual([
+      `${path} is not as it was saved; put it back, or begin with an empty --state folder`,
+    ]);
+    expect(state.store('other').load()).toBeUndefined();
+  });
+});
+
+test('a manifest that is a link is read, and one that leads nowhere keeps the others from nothing', () => {
+  const path = file(
+    'linked/elsewhere.txt',
+    'kind: Secret\napiVersion: v1\nmetadata: { name: s }\n',
+  );
+  symlinkSync(path, join(path, '..', 'a.yaml'));
+  symlinkSync('/no/such', join(path, '..', 'b.yaml'));
+  const { objects, faults } = loadManifests(join(path, '..'));
+  expect(objects.map(({ metadata }) => metadata.name)).toEqual(['s']);
+  expect(faults).toEqual([
+    { file: join(path, '..', 'b.yaml'), line: 1, message: 'cannot be read (ENOENT)' },
+  ]);
+});
 
 test('a port of an earlier start that is taken now is a fault that says so', async () => {
   const state = join(folder, 'ports');

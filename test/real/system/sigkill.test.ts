@@ -53,7 +53,7 @@ test('what a killed process left is private, goes to one process at a time, and 
   await lockChanges(place);
   const loser = await runOnce(place);
   expectWhole(place, await next);
-  expect(loser).toMatchObject({ code: 1, report: undefined });
+  expect(loser).toMatchObject({ code: 2, report: undefined });
   expect(loser.log).toMatch(/state is in use by process \d+; stop it first, or name another/);
 
   expect(modeOf(place.state)).toBe('700');
