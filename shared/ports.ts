@@ -64,12 +64,16 @@ export interface CertificateReader {
 
 /** Account keys and pending keys: `name` is the secret's whole name without the project. */
 export interface KeyVault {
-  /** The newest enabled value, or undefined when there is no secret or no such version. */
-  read(name: string): Promise<Sensitive | undefined>;
-  /** Adds the value, making the secret (which notifies nobody) when it is absent. */
-  write(name: string, kind: 'account' | 'pending', value: Sensitive): Promise<void>;
-  /** Destroys every value that is still readable. An absent secret is fine. */
-  destroy(name: string): Promise<void>;
+  /**
+   * The value of that version, or undefined when it is not there or not enabled. It is found as soon as `write` returned; without a
+   * version the newest enabled value is read, which lists show minutes to hours late.
+   * https://cloud.google.com/secret-manager/docs/consistency
+   */
+  read(name: string, version?: number): Promise<Sensitive | undefined>;
+  /** Adds the value, making the secret (which notifies nobody) when it is absent, and returns the number of its version. */
+  write(name: string, kind: 'account' | 'pending', value: Sensitive): Promise<number>;
+  /** Destroys every value that is still readable, and that version even while no list shows it. An absent secret is fine. */
+  destroy(name: string, version?: number): Promise<void>;
 }
 
 // ── Certificate authority ───────────────────────────────────────────────────────────────────────
@@ -167,6 +171,11 @@ export interface NameLookup {
     owner: string,
     values: readonly string[],
   ): Promise<readonly string[]>;
+  /**
+   * The zone below `zone` that holds the owner in its place, as all servers of `zone` say that can be reached: they refer to it, or
+   * they serve it too. undefined where the owner is in `zone` itself.
+   */
+  cutBelow(zone: Pick<Zone, 'dnsName' | 'nameServers'>, owner: string): Promise<string | undefined>;
 }
 
 // ── Clusters ────────────────────────────────────────────────────────────────────────────────────

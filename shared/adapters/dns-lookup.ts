@@ -1,5 +1,6 @@
 import { Resolver } from 'node:dns/promises';
 import { isIPv6 } from 'node:net';
+import { isWithin } from '../domain/names.ts';
 import { CertificateError, messageOf } from '../errors.ts';
 import type { NameLookup } from '../ports.ts';
 import { askTxt, NoAnswer } from './dns-query.ts';
@@ -23,6 +24,15 @@ export function createNameLookup(options: NameLookupOptions): NameLookup {
   const { port, timeoutMs = TIMEOUT_MS } = options;
   const resolver = createResolver(options.resolver, timeoutMs);
   let isWithoutIpv6 = false;
+  const answersOfAll = async (
+    nameServers: readonly string[],
+    asked: Pick<Question, 'owner' | 'values'>,
+  ): Promise<readonly ServerAnswer[]> => {
+    const question = { port, timeoutMs, resolver, isWithoutIpv6, ...asked };
+    const answers = await Promise.all(nameServers.map((server) => answersOf(server, question)));
+    isWithoutIpv6 ||= lacksIpv6(answers.flat());
+    return answers.flat();
+  };
   return {
     async canonicalName(name) {
       const chain = [bare(name)];
@@ -42,12 +52,10 @@ export function createNameLookup(options: NameLookupOptions): NameLookup {
       const servers = await found(resolver.resolveNs(bare(zone)), `the name servers of ${zone}`);
       return servers.map(bare);
     },
-    async serversWithout(nameServers, owner, values) {
-      const question = { port, timeoutMs, resolver, owner, values, isWithoutIpv6 };
-      const answers = await Promise.all(nameServers.map((server) => answersOf(server, question)));
-      isWithoutIpv6 ||= lacksIpv6(answers.flat());
-      return problemsIn(answers.flat());
-    },
+    serversWithout: async (nameServers, owner, values) =>
+      problemsIn(await answersOfAll(nameServers, { owner, values })),
+    cutBelow: async ({ dnsName, nameServers }, owner) =>
+      cutIn(await answersOfAll(nameServers, { owner, values: [] }), dnsName, owner),
   };
 }
 
@@ -77,11 +85,15 @@ async function found(records: Promise<string[]>, what: string): Promise<readonly
   }
 }
 
-/** What one address of a name server said; no address when its name has none. `problem` undefined: it holds every value. */
+/**
+ * What one address of a name server said; no address when its name has none. `problem` undefined: it holds every value. `zone` as in
+ * TxtAnswer.
+ */
 export type ServerAnswer = Readonly<{
   server: string;
   address: string | undefined;
   problem: string | undefined;
+  zone: string | undefined;
   /** No route, or silence: nothing came back at all. */
   isOutOfReach: boolean;
 }>;
@@ -99,6 +111,18 @@ export function problemsIn(answers: readonly ServerAnswer[]): readonly string[] 
     .map(
       ({ server, address, problem }) => `${server}${address ? ` (${address})` : ''}: ${problem}`,
     );
+}
+
+/** The zone between `apex` and `owner` that all who answered name as holding the owner. */
+export function cutIn(
+  answers: readonly ServerAnswer[],
+  apex: string,
+  owner: string,
+): string | undefined {
+  const heard = answers.filter(({ isOutOfReach }) => !isOutOfReach);
+  const [cut, ...others] = new Set(heard.map(({ zone }) => zone));
+  if (cut === undefined || others.length > 0) return undefined;
+  return cut !== apex && isWithin(apex, cut) && isWithin(cut, owner) ? cut : undefined;
 }
 
 const isSix = ({ address = '' }: ServerAnswer) => isIPv6(address);
@@ -126,7 +150,7 @@ type Question = Readonly<{
 async function answersOf(server: string, question: Question): Promise<readonly ServerAnswer[]> {
   const found = await addressesOf(server, question.resolver);
   if (typeof found === 'string')
-    return [{ server, address: undefined, problem: found, isOutOfReach: true }];
+    return [{ server, address: undefined, problem: found, zone: undefined, isOutOfReach: true }];
   const four = found.filter((address) => !isIPv6(address));
   const addresses = question.isWithoutIpv6 && four.length > 0 ? four : found;
   return Promise.all(addresses.map((address) => answerOf(server, address, question)));
@@ -157,16 +181,21 @@ async function answerOf(
   { port, timeoutMs, owner, values }: Question,
 ): Promise<ServerAnswer> {
   try {
-    const held = await askTxt({ address, port, timeoutMs, name: owner });
-    const missing = values.filter((value) => !held.includes(value));
-    const problem =
-      missing.length > 0 ? `lacks ${missing.length} of ${values.length} values` : undefined;
-    return { server, address, problem, isOutOfReach: false };
+    const answer = await askTxt({ address, port, timeoutMs, name: owner });
+    const problem = answer.isAuthority
+      ? lacking(answer.values, values)
+      : 'is no authority for the name';
+    return { server, address, problem, zone: answer.zone, isOutOfReach: false };
   } catch (error) {
     const { code = '' } = error as NodeJS.ErrnoException;
     const isOutOfReach = error instanceof NoAnswer || NO_ROUTE.has(code);
-    return { server, address, problem: messageOf(error), isOutOfReach };
+    return { server, address, problem: messageOf(error), zone: undefined, isOutOfReach };
   }
+}
+
+function lacking(held: readonly string[], wanted: readonly string[]): string | undefined {
+  const missing = wanted.filter((value) => !held.includes(value));
+  return missing.length > 0 ? `lacks ${missing.length} of ${wanted.length} values` : undefined;
 }
 
 const bare = (name: string) => name.toLowerCase().replace(/\.$/, '');

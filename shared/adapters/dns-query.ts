@@ -24,14 +24,23 @@ const UDP_PAYLOAD = 1232;
 const TRIES = 2;
 
 /**
- * The TXT values of a name as its own server gives them, each one's strings joined; none where it says that there are none.
- * UDP, then TCP when the answer is cut short. Throws a plain error whose message is the reason, as in `answers REFUSED`.
+ * What a server says. `values` are the TXT values, each one's strings joined; none where it says that there are none, or is no
+ * authority for the name. `zone` is the one that it names as holding the name, in lower case: its own, or that of a referral.
  */
-export async function askTxt(question: TxtQuestion): Promise<readonly string[]> {
+export type TxtAnswer = Readonly<{
+  isAuthority: boolean;
+  zone: string | undefined;
+  values: readonly string[];
+}>;
+
+/**
+ * Asks over UDP, then over TCP when the answer is cut short. Throws a plain error whose message is the reason, as in `answers REFUSED`.
+ */
+export async function askTxt(question: TxtQuestion): Promise<TxtAnswer> {
   for (let left = TRIES; ; left -= 1) {
     try {
       const reply = await askUdp(question);
-      return valuesOf(reply.flag_tc ? await askTcp(question) : reply, question.name);
+      return answerIn(reply.flag_tc ? await askTcp(question) : reply, question.name);
     } catch (error) {
       if (!(error instanceof NoAnswer) || left === 1) throw error;
     }
@@ -118,14 +127,16 @@ function replyTo(query: Packet, bytes: Buffer): DecodedPacket | undefined {
   }
 }
 
-function valuesOf(reply: DecodedPacket, name: string): readonly string[] {
+function answerIn(reply: DecodedPacket, name: string): TxtAnswer {
   const { rcode } = reply as DecodedPacket & { rcode: string };
   if (rcode !== 'NOERROR' && rcode !== 'NXDOMAIN') throw new Error(`answers ${rcode}`);
-  if (((reply.flags ?? 0) & AUTHORITATIVE_ANSWER) === 0)
-    throw new Error('is no authority for the name');
-  return (reply.answers ?? []).flatMap((answer) =>
+  const isAuthority = ((reply.flags ?? 0) & AUTHORITATIVE_ANSWER) !== 0;
+  // RFC 2308 section 2: the SOA of what is not there; RFC 1034 section 4.3.2: the NS of a referral.
+  const holder = reply.authorities?.find(({ type }) => type === 'SOA' || type === 'NS');
+  const values = (reply.answers ?? []).flatMap((answer) =>
     answer.type === 'TXT' && sameName(answer.name, name) ? [textOf(answer.data)] : [],
   );
+  return { isAuthority, zone: holder?.name.toLowerCase(), values: isAuthority ? values : [] };
 }
 
 const textOf = (data: string | Buffer | (string | Buffer)[]) => [data].flat().map(String).join('');

@@ -1,5 +1,5 @@
 import type { CertificateIdentity } from './certificate.ts';
-import type { Sight, Standing } from './delivery.ts';
+import type { Held, Sight, Standing } from './delivery.ts';
 import { type DesiredCertificate, targetKey } from './grouping.ts';
 import {
   type Asker,
@@ -9,7 +9,7 @@ import {
   type Target,
   type VersionState,
 } from './record.ts';
-import type { Renewal } from './renewal.ts';
+import { isWithinDay, type Renewal } from './renewal.ts';
 import type { IssueReason } from './task.ts';
 
 /** Everything a plan is made from, gathered before: the plan itself looks at nothing. */
@@ -65,7 +65,7 @@ export type RepairReason =
 export type TargetPlan = Readonly<{
   target: Target;
   asked: boolean;
-  standing: Standing | Readonly<{ state: 'unseen' }>;
+  standing: Standing | Held | Readonly<{ state: 'unseen' }>;
 }>;
 
 /** One certificate with all that the rules ask about it. `names` are unknown when only a record too small for them is left. */
@@ -130,7 +130,7 @@ const isBackingOff: Rule = ({ stored, renewal }, { now, horizonMs }) => {
     reason: 'backing-off',
     message: `${code}: ${message} (failure ${count} in a row)`,
     at,
-    task: { reason: 'retry', at },
+    ...(isWithinDay(at, now) && { task: { reason: 'retry', at } }),
   };
 };
 
@@ -201,7 +201,7 @@ function hasNoTarget(of: Case): Decision | undefined {
 }
 
 const isWritable = ({ standing: { state } }: TargetPlan) =>
-  state === 'current' || state === 'behind';
+  state === 'current' || state === 'behind' || state === 'held';
 
 type Hindered = TargetPlan & Readonly<{ standing: Readonly<{ message: string }> }>;
 

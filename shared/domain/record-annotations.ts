@@ -138,6 +138,7 @@ function parsedFields(annotations: Readonly<Record<string, string>>): Certificat
       after: count(at(json, 'after')),
       at: optional(at(json, 'at'), date),
       directory: optional(at(json, 'directory'), text),
+      key: optional(at(json, 'key'), count),
     })),
     challenges: field('challenges', parseChallenges) ?? [],
     issued: field('issued', parseIssued),

@@ -13,14 +13,16 @@ export type ManualRequest = Readonly<{ targets: readonly Target[]; by: string; a
 export type Lease = Readonly<{ holder: string; until: Date }>;
 
 /**
- * An order at the CA, the newest version there was when it was placed (a newer one is this order's certificate), the moment of it and
- * the ACME directory it was placed at. Records of earlier programs lack the last two.
+ * An order at the CA, the newest version there was when it was placed (a newer one is this order's certificate), the moment of it, the
+ * ACME directory it was placed at, and the version in the vault of the key it is to be finalized with. Records of earlier programs lack
+ * the last three; none has a key before there is one.
  */
 export type SavedOrder = Readonly<{
   url: string;
   after: number;
   at?: Date | undefined;
   directory?: string | undefined;
+  key?: number | undefined;
 }>;
 
 /** An order whose age is known. */
@@ -46,7 +48,10 @@ export type IssuedCertificate = Readonly<{
 /** The last attempts that failed, in a row, and the moment before which nothing is tried. */
 export type Failure = Readonly<{ code: string; message: string; count: number; retryAt: Date }>;
 
-/** The newest version that was written to every target it could be, and what stood in the way of others. */
+/**
+ * The newest version that was written to every target it could be, and what stood in the way of others. While a delivery is open, the
+ * version before that one (0 before the first), and what keeps it open as well.
+ */
 export type Delivery = Readonly<{ version: number; at: Date; failed: readonly string[] }>;
 
 /**
@@ -113,6 +118,10 @@ export function newRecord(
 /** Whether anything asks for the certificate, as far as the last look at the clusters showed. */
 export const isWanted = ({ askers, manual }: CertificateRecord): boolean =>
   askers.length > 0 || manual !== undefined;
+
+/** The record whose order, if it has one, is to be finalized with that version of its key. */
+export const keyed = (record: CertificateRecord, key: number | undefined): CertificateRecord =>
+  record.order ? { ...record, order: { ...record.order, key } } : record;
 
 const ORDER_LIFE_MS = 7 * 86_400_000;
 

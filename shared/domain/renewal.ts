@@ -35,6 +35,12 @@ const lifeMs = ({ notBefore, notAfter }: IssuedCertificate) =>
 const pointInLife = (issued: IssuedCertificate, fraction: number) =>
   new Date(Math.round(issued.notBefore.getTime() + fraction * lifeMs(issued)));
 
+/**
+ * Whether a task may be made for that moment already. None waits longer than a day, or a queue whose task waits could not be told from
+ * one that stands still; until then the record knows the moment, and a later tick makes the task.
+ */
+export const isWithinDay = (at: Date, now: Date): boolean => at.getTime() - now.getTime() <= DAY_MS;
+
 const MINUTE_MS = 60_000;
 const LADDER_MS = [1, 10, 100].map((minutes) => minutes * MINUTE_MS);
 

@@ -80,7 +80,7 @@ export async function forgetKey(attempt: Attempt): Promise<void> {
   try {
     const stored = await ports.records.read(certificate);
     if (stored && isHeld(stored.record, attempt))
-      await ports.vault.destroy(pendingName(settings, certificate));
+      await ports.vault.destroy(pendingName(settings, certificate), stored.record.order?.key);
   } catch (error) {
     ports.log.warn('pending key left behind', { certificate, reason: messageOf(error) });
   }
@@ -90,10 +90,13 @@ export async function forgetKey(attempt: Attempt): Promise<void> {
 export const isHeld = ({ lease }: CertificateRecord, { holder, ports }: Attempt): boolean =>
   lease?.holder === holder && lease.until > ports.time.now();
 
-/** A write that only whoever holds the lease may make; a lost lease stops the attempt, one that is over ends it as `unfinished`. */
+/**
+ * A write that only whoever holds the lease may make; a lost lease stops the attempt, one that is over ends it as `unfinished`.
+ * undefined leaves the record as it is, once the lease is looked at.
+ */
 export async function save(
   attempt: Attempt,
-  change: (record: CertificateRecord) => CertificateRecord,
+  change: (record: CertificateRecord) => CertificateRecord | undefined,
 ): Promise<StoredRecord> {
   return attempt.ports.records.update(attempt.certificate, (latest) => {
     requireLease(latest, attempt);

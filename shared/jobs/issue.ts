@@ -7,7 +7,7 @@ import {
   type SavedChallenge,
   type StoredRecord,
 } from '../domain/record.ts';
-import { nextAttempt, renewal } from '../domain/renewal.ts';
+import { isWithinDay, nextAttempt, renewal } from '../domain/renewal.ts';
 import { type IssueReason, type IssueTask, isStale, issueTask, taskName } from '../domain/task.ts';
 import { CertificateError, messageOf } from '../errors.ts';
 import {
@@ -226,15 +226,17 @@ async function recordOf({ ports, certificate }: Attempt): Promise<StoredRecord> 
   throw new CertificateError('not-found', `the secret of certificate ${certificate} is gone`);
 }
 
-// When this fails too, the next tick finds the recorded failure and makes the very same task.
+// Where this fails, or the moment is far, a later tick finds the recorded failure and makes the very same task.
 async function tryAgain(
   { ports, certificate, identity }: Attempt,
   stored: StoredRecord,
   reason: IssueReason,
   at: Date,
 ): Promise<void> {
+  const now = ports.time.now();
+  if (!isWithinDay(at, now)) return;
   const task = issueTask(certificate, identity, reason, stored.record);
-  const planned = { at, of: stored, now: ports.time.now() };
+  const planned = { at, of: stored, now };
   try {
     await ports.queue.enqueue(taskName(task, planned), task, at);
   } catch (error) {

@@ -1,14 +1,15 @@
 import {
+  type CertificateRecord,
   type DatedOrder,
   type IssuedCertificate,
   isAskable,
+  keyed,
   type SavedChallenge,
   type StoredRecord,
 } from '../domain/record.ts';
 import { remembered } from '../domain/record-annotations.ts';
 import { CertificateError } from '../errors.ts';
 import type { CertificateAuthority, Order } from '../ports.ts';
-import type { Sensitive } from '../sensitive.ts';
 import {
   type Attempt,
   assertLease,
@@ -18,7 +19,7 @@ import {
   save,
 } from './attempt.ts';
 import { placements } from './placement.ts';
-import { type Asked, type Provable, polled, proven, refusedBy } from './proof.ts';
+import { type Asked, type PendingKey, type Provable, polled, proven, refusedBy } from './proof.ts';
 
 /**
  * From a record under our lease to a stored certificate. What must be known after a crash is recorded before the step that makes it
@@ -32,9 +33,10 @@ export async function obtain(attempt: Attempt, stored: StoredRecord): Promise<Is
   const authority = ports.authorities(identity.issuer);
   const opened = await openOrder(attempt, authority, stored);
   const asked = { authority, attempt, placedAt: opened.placedAt };
-  const [ready, key] = await bothSettled(proven(opened, asked), pendingKey(opened, attempt));
+  const pending = pendingKey(opened, attempt);
+  const [ready, key] = await bothSettled(proven({ ...opened, key: pending }, asked), pending);
   const valid = await finalized(ready, key, asked);
-  const bundle = { key, chain: await authority.certificate(valid) };
+  const bundle = { key: key.value, chain: await authority.certificate(valid) };
   const described = ports.pki.verify(bundle, identity.names, ports.time.now());
   await assertLease(attempt);
   const version = opened.added ?? (await ports.writer.add(certificate, bundle, opened.after));
@@ -44,12 +46,12 @@ export async function obtain(attempt: Attempt, stored: StoredRecord): Promise<Is
 }
 
 /**
- * `after` is the newest version when it was ordered, `added` the one that an earlier attempt made of it; `places` is empty for an
- * order that needs no more proof.
+ * `after` is the newest version when it was ordered, `added` the one that an earlier attempt made of it, `key` the version of its key
+ * as far as that is recorded; `places` is empty for an order that needs no more proof.
  */
-type Opened = Provable &
+type Opened = Omit<Provable, 'key'> &
   Pick<Asked, 'placedAt'> &
-  Readonly<{ after: number; added: number | undefined; isNew: boolean }>;
+  Readonly<{ after: number; added: number | undefined; key: number | undefined }>;
 
 /** The saved order when the CA still has it, else a new one. */
 async function openOrder(
@@ -66,27 +68,28 @@ async function openOrder(
     if (order && !isExpired(order, now)) return resumed(order, saved, attempt);
   }
   if (saved) ports.log.info('order given up', { certificate, order: saved.url });
-  return placed(attempt, authority, record.challenges);
+  return placed(attempt, authority, record);
 }
 
 async function resumed(order: Order, saved: DatedOrder, attempt: Attempt): Promise<Opened> {
-  const { after, at: placedAt } = saved;
+  const { after, at: placedAt, key } = saved;
   const places = order.status === 'pending' ? await placements(attempt) : [];
   const newest = order.status === 'valid' ? await newestVersion(attempt) : 0;
   const added = newest > after ? newest : undefined;
-  return { order, after, placedAt, added, isNew: false, places };
+  return { order, after, placedAt, added, key, places };
 }
 
 /** A new order. Names that cannot be proven are found out before they cost one. */
 async function placed(
   attempt: Attempt,
   authority: CertificateAuthority,
-  leftovers: readonly SavedChallenge[],
+  { challenges, issued }: CertificateRecord,
 ): Promise<Opened> {
   const { ports, identity, certificate } = attempt;
   const places = await placements(attempt);
-  const left = remembered(await removeChallenges(attempt, leftovers));
-  const after = await newestVersion(attempt);
+  const left = remembered(await removeChallenges(attempt, challenges));
+  // A list lags behind, and the version that is recorded would be taken for what this order made.
+  const after = Math.max(await newestVersion(attempt), issued?.version ?? 0);
   await assertLease(attempt);
   const order = await authority.newOrder(identity.names);
   const { url, status } = order;
@@ -94,7 +97,7 @@ async function placed(
   const saved = { url, after, at: placedAt, directory: authority.directory };
   await save(attempt, (latest) => ({ ...latest, order: saved, challenges: left }));
   ports.log.info('order placed', { certificate, order: url, status });
-  return { order, after, placedAt, added: undefined, isNew: true, places };
+  return { order, after, placedAt, added: undefined, key: undefined, places };
 }
 
 async function newestVersion({ ports, certificate }: Attempt): Promise<number> {
@@ -106,30 +109,48 @@ const isExpired = ({ status, expires }: Order, now: Date) =>
   status !== 'valid' && expires !== undefined && expires <= now;
 
 /** A key that only this order uses, safe in the vault before the CA may see it. */
-async function pendingKey({ order, isNew }: Opened, attempt: Attempt): Promise<Sensitive> {
+async function pendingKey(opened: Opened, attempt: Attempt): Promise<PendingKey> {
+  const { order, key: version } = opened;
   const { vault, pki } = attempt.ports;
   const name = pendingName(attempt.settings, attempt.certificate);
-  const stored = isNew ? undefined : await vault.read(name);
-  if (stored) return stored;
-  if (order.status === 'processing' || order.status === 'valid')
-    throw new CertificateError(
-      'certificate-invalid',
-      `the key of order ${order.url} is lost, so its certificate is of no use; a new one is ordered`,
-    );
-  const key = pki.newKey(attempt.identity.keyType);
-  await vault.write(name, 'pending', key);
-  return key;
+  const isFinalized = order.status === 'processing' || order.status === 'valid';
+  // An order that has no key in the record is finalized only if an earlier program did it. Any other gets a new one: to look for what
+  // may have been written is to find a list that lags behind, or the key of another order.
+  const value = isFinalized || version ? await vault.read(name, version) : undefined;
+  if (value) return { value, version };
+  if (isFinalized) throw keyless(opened, attempt);
+  const fresh = pki.newKey(attempt.identity.keyType);
+  return { value: fresh, version: await vault.write(name, 'pending', fresh) };
 }
 
-async function finalized(ready: Order, key: Sensitive, asked: Asked): Promise<Order> {
+const LISTED_WITHIN_MS = 60 * 60_000;
+
+/** Why there is no key for an order that has its certificate: an order is not given up because a list lags behind. */
+function keyless({ order, key, placedAt }: Opened, { ports }: Attempt): CertificateError {
+  const age = ports.time.now().getTime() - placedAt.getTime();
+  if (key === undefined && age < LISTED_WITHIN_MS)
+    return new CertificateError(
+      'store-unavailable',
+      `the key of order ${order.url} is not listed yet; lists lag behind, so it is tried again`,
+    );
+  return new CertificateError(
+    'certificate-invalid',
+    `the key of order ${order.url} is lost, so its certificate is of no use; a new one is ordered`,
+  );
+}
+
+async function finalized(ready: Order, key: PendingKey, asked: Asked): Promise<Order> {
   if (ready.status === 'valid') return ready;
   const { authority, attempt } = asked;
   const { identity, ports } = attempt;
   if (ready.status === 'processing') return polled(ready, ['processing'], asked);
-  await assertLease(attempt);
+  // Where nothing was left to prove, nothing was recorded since the key was written.
+  await save(attempt, (latest) =>
+    latest.order?.key === key.version ? undefined : keyed(latest, key.version),
+  );
   const order = await authority.finalize(
     ready,
-    await ports.pki.signingRequest(key, identity.names),
+    await ports.pki.signingRequest(key.value, identity.names),
   );
   return polled(order, ['processing', 'ready'], asked);
 }

@@ -8,10 +8,16 @@ import { type Attempt, pause } from './attempt.ts';
 /** Where a name's TXT belongs: the end of its CNAME chain, in the zone that the world really asks. `owner` is without a last dot. */
 export type Placement = Readonly<{ challenge: string; owner: string; zone: Zone }>;
 
+// Every owner is asked of some four servers at once; a burst of hundreds of datagrams is dropped on the way.
+const AT_ONCE = 10;
+
 /** A place for every name, found in live DNS before anything is ordered. Throws a sentence about the first that has none. */
 export async function placements(attempt: Attempt): Promise<readonly Placement[]> {
   const challenges = [...new Set(attempt.identity.names.map(challengeName))];
   const zones = await publicZones(attempt);
+  const limit = pLimit(AT_ONCE);
+  const cut: Surroundings['cut'] = (zone, owner) =>
+    limit(() => attempt.ports.lookup.cutBelow(zone, owner));
   const delegations = new Map<string, Promise<readonly string[]>>();
   const delegation = (zone: string) => {
     const known = delegations.get(zone) ?? attempt.ports.lookup.delegation(zone);
@@ -19,7 +25,7 @@ export async function placements(attempt: Attempt): Promise<readonly Placement[]
     return known;
   };
   return Promise.all(
-    challenges.map((challenge) => placement(challenge, { attempt, zones, delegation })),
+    challenges.map((challenge) => placement(challenge, { attempt, zones, delegation, cut })),
   );
 }
 
@@ -27,6 +33,7 @@ type Surroundings = Readonly<{
   attempt: Attempt;
   zones: Awaited<ReturnType<typeof publicZones>>;
   delegation: (zone: string) => Promise<readonly string[]>;
+  cut: (zone: Zone, owner: string) => Promise<string | undefined>;
 }>;
 
 async function placement(challenge: string, around: Surroundings): Promise<Placement> {
@@ -62,15 +69,22 @@ async function endOf(
 /** The longest zone of ours that could hold the name, or why the world does not ask it. */
 async function zoneOf(
   owner: string,
-  { zones, delegation }: Surroundings,
+  { zones, delegation, cut }: Surroundings,
 ): Promise<Zone | CertificateError> {
-  const [longest, ...others] = zonesFor(zones.found, owner);
+  const found = zonesFor(zones.found, owner);
+  const [longest] = found;
   if (!longest) return homeless(owner, owner, zones.unreadable);
-  const servers = await delegation(longest.dnsName);
-  const zone = [longest, ...others].find(
-    ({ dnsName, nameServers }) => dnsName === longest.dnsName && isSameSet(nameServers, servers),
-  );
-  return zone ?? undelegated(longest, servers);
+  const candidates = found.filter(({ dnsName }) => dnsName === longest.dnsName);
+  // All at once: a round trip to the zone's own servers must not come on top of the way to them.
+  const [servers, ...cuts] = await Promise.all([
+    delegation(longest.dnsName),
+    ...candidates.map((zone) => cut(zone, owner)),
+  ]);
+  const index = candidates.findIndex(({ nameServers }) => isSameSet(nameServers, servers));
+  const zone = candidates[index];
+  if (!zone) return undelegated(longest, servers);
+  const below = cuts[index];
+  return below === undefined ? zone : delegatedAway(owner, below, zone);
 }
 
 /** Says where the world asks for a zone in place of the servers of ours. */
@@ -81,6 +95,12 @@ export const undelegated = (
   new CertificateError(
     'dns-not-delegated',
     `zone ${dnsName} is delegated to ${listed(servers)}, not to ${listed(nameServers)} of managed zone ${zone} in project ${project}; set its NS records at the parent zone`,
+  );
+
+const delegatedAway = (owner: string, below: string, { dnsName, zone, project }: Zone) =>
+  new CertificateError(
+    'dns-not-delegated',
+    `${owner} is delegated away below ${dnsName}: nobody asks managed zone ${zone} in project ${project} for it, for ${below} is a zone of its own; point ${owner} into a zone of ours by a CNAME, or make ${below} one of them`,
   );
 
 // Whatever has another name is somebody's own: an SPF record is a TXT too.
@@ -131,8 +151,6 @@ const listed = (words: readonly string[]) =>
 
 const PROPAGATION_MS = 60_000;
 const POLL_MS = [50, 250, 500, 1000] as const;
-// Every owner is asked of some four servers at once; a burst of hundreds of datagrams is dropped on the way.
-const AT_ONCE = 10;
 
 /** Returns when every authoritative server of every zone concerned answers every value, and the settle time is over. */
 export async function propagated(

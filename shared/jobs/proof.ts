@@ -1,12 +1,20 @@
 import { challengeName } from '../domain/challenge.ts';
-import type { SavedChallenge } from '../domain/record.ts';
+import { keyed, type SavedChallenge } from '../domain/record.ts';
 import { CertificateError } from '../errors.ts';
 import type { Authorization, CertificateAuthority, Order } from '../ports.ts';
+import type { Sensitive } from '../sensitive.ts';
 import { type Attempt, save } from './attempt.ts';
 import { type Placement, propagated } from './placement.ts';
 
-/** An order, and where the TXT of each of its names belongs. */
-export type Provable = Readonly<{ order: Order; places: readonly Placement[] }>;
+/** An order, where the TXT of each of its names belongs, and the key that is written meanwhile. */
+export type Provable = Readonly<{
+  order: Order;
+  places: readonly Placement[];
+  key: Promise<PendingKey>;
+}>;
+
+/** The key of an order, and its version in the vault as far as the record knows it. */
+export type PendingKey = Readonly<{ value: Sensitive; version: number | undefined }>;
 
 /** Whom an attempt asks, and since when. */
 export type Asked = Readonly<{
@@ -15,8 +23,8 @@ export type Asked = Readonly<{
   placedAt: Date;
 }>;
 
-/** The order once every authorization is valid: all challenges are answered before the first poll. */
-export async function proven({ order, places }: Provable, asked: Asked): Promise<Order> {
+/** The order once every authorization is valid: all challenges are answered before the first poll. The key is recorded with them. */
+export async function proven({ order, places, key }: Provable, asked: Asked): Promise<Order> {
   const { authority, attempt } = asked;
   if (order.status !== 'pending') return order;
   const inTime = <T>(request: () => Promise<T>) => {
@@ -31,10 +39,10 @@ export async function proven({ order, places }: Provable, asked: Asked): Promise
   ).flat();
   const challenges = open.map(({ name, value }) => savedChallenge(name, value, places));
   if (challenges.length > 0) {
-    await save(attempt, (latest) => ({
-      ...latest,
-      challenges: union(latest.challenges, challenges),
-    }));
+    const { version } = await key;
+    await save(attempt, (latest) =>
+      keyed({ ...latest, challenges: union(latest.challenges, challenges) }, version),
+    );
     await attempt.ports.zones.present(challenges);
     await propagated(challenges, places, attempt);
     const unanswered = open.filter(({ isAnswered }) => !isAnswered);

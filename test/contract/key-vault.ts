@@ -23,6 +23,21 @@ export function keyVaultContract(create: () => KeyVault): void {
     expect(await read('herd-pending-many')).toBe('new');
   });
 
+  test('each value is read by the number that its writing gave', async () => {
+    const vault = create();
+    const first = await write('herd-pending-numbered', 'first');
+    const second = await write('herd-pending-numbered', 'second');
+    const at = async (version: number) =>
+      (await vault.read('herd-pending-numbered', version))?.reveal();
+    expect(await at(first)).toBe('first');
+    expect(await at(second)).toBe('second');
+    expect(await at(second + 1)).toBeUndefined();
+    await vault.destroy('herd-pending-numbered', second);
+    expect(await at(second)).toBeUndefined();
+    expect(await vault.read('herd-pending-nowhere', 1)).toBeUndefined();
+    await vault.destroy('herd-pending-nowhere', 1);
+  });
+
   test('what was destroyed is undefined, every older value too', async () => {
     await write('herd-pending-gone', 'old');
     await write('herd-pending-gone', 'new');

@@ -9,6 +9,16 @@ nameLookupContract('the DNS of the embedded Cloud DNS', async () => {
   for (const dnsName of ['a.test', 'b.test', 'test']) dns.addZone({ project: 'p', dnsName });
   dns.addZone({ project: 'p', dnsName: 'lame.test', delegated: false });
   dns.addRecords([{ name: 'broken.test', type: 'NS', rrdatas: ['ns.out-of-reach.example.'] }]);
+  for (const [name, ns] of [
+    ['away.a.test', 'ns.provider.example'],
+    ['beside.a.test', 'ns-cloud-a1.googledomains.com'],
+  ] as const) {
+    dns.addRecords([{ name, type: 'NS', rrdatas: [`${ns}.`] }]);
+    dns.addZone({
+      ...{ project: 'other', dnsName: name, delegated: false },
+      nameServers: [ns],
+    });
+  }
   const zone = await fetch(`${dns.url}/dns/v1/projects/p/managedZones/a-test`);
   const { nameServers } = (await zone.json()) as { nameServers: string[] };
   return {

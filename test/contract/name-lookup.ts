@@ -3,7 +3,8 @@ import type { NameLookup } from '../../shared/ports.ts';
 
 /**
  * A DNS with the delegated zones a.test and b.test (served by `nameServers`), the zone lame.test that its parent does not delegate,
- * and the zone broken.test that is delegated to a server out of reach.
+ * and the zone broken.test that is delegated to a server out of reach. away.a.test is delegated to servers of another provider, and
+ * beside.a.test to those of a zone of that name on the very same servers.
  */
 export type LookupUnderTest = Readonly<{
   lookup: NameLookup;
@@ -89,6 +90,27 @@ export function nameLookupContract(title: string, create: () => Promise<LookupUn
       expect(first).toMatch(/^[a-z0-9.-]+ \(.+\): lacks 1 of 2 values$/);
       await put({ name: owner, type: 'TXT', rrdatas: ['"y"', '"x"', '"foreign"'] });
       expect(await missing(['x', 'y'])).toEqual([]);
+    });
+
+    test.for<[string, string, string | undefined]>([
+      ['refers to other servers', 'www.away.a.test', 'away.a.test'],
+      ['refers to other servers at that very name', 'away.a.test', 'away.a.test'],
+      ['answers from another zone', 'www.beside.a.test', 'beside.a.test'],
+      ['has nothing of that name', 'www.a.test', undefined],
+      ['has the name with another type', 'hop.a.test', undefined],
+      ['has the very values', 'txt.a.test', undefined],
+      ['has a wildcard alias into another zone', 'www.wild.a.test', undefined],
+    ])('tells what is cut off a zone that %s', async ([, owner, expected]) => {
+      const { lookup, nameServers, put } = under;
+      await put({ name: 'hop.a.test', type: 'A', rrdatas: ['192.0.2.1'] });
+      await put({ name: 'txt.a.test', type: 'TXT', rrdatas: ['"x"'] });
+      await alias('*.wild.a.test', 'nothing.beside.a.test');
+      expect(await lookup.cutBelow({ dnsName: 'a.test', nameServers }, owner)).toBe(expected);
+    });
+
+    test('knows of no cut where no server can be reached', async () => {
+      const zone = { dnsName: 'a.test', nameServers: ['ns.nowhere.invalid'] };
+      expect(await under.lookup.cutBelow(zone, 'www.away.a.test')).toBeUndefined();
     });
 
     test('reads a set that needs TCP', async () => {

@@ -25,7 +25,7 @@ const FULL: CertificateRecord = record({
   lease: { holder: 'worker-1', until: day(2) },
   order: {
     ...{ url: 'https://ca.test/order/1', after: 0, at: day(2) },
-    directory: 'https://ca.test/directory',
+    ...{ directory: 'https://ca.test/directory', key: 7 },
   },
   challenges: [{ project: 'p', zone: 'a-test', owner: '_acme-challenge.www.a.test', value: 'v' }],
   failure: { code: 'ca-unavailable', message: 'm', count: 1, retryAt: day(3) },
@@ -183,6 +183,12 @@ describe('annotations that nobody wrote like that', () => {
       '{"url":"u","after":1,"directory":1}',
       'order.directory is not a text',
     ],
+    [
+      'has a key that is no number',
+      'order',
+      '{"url":"u","after":1,"key":"1"}',
+      'order.key is not a whole number',
+    ],
     ['has no time', 'order', '{"url":"u","after":1,"at":"x"}', 'order.at is not a time'],
     [
       'has a fraction',
@@ -288,7 +294,12 @@ test('any record is read as it was written', () => {
       }),
     ),
     lease: maybe(fc.record({ holder: text, until: moment })),
-    order: maybe(fc.record({ url: text, after: count, at: maybe(moment), directory: maybe(text) })),
+    order: maybe(
+      fc.record({
+        ...{ url: text, after: count, at: maybe(moment) },
+        ...{ directory: maybe(text), key: maybe(count) },
+      }),
+    ),
     challenges: fc.array(fc.record({ project: word, zone: word, owner: word, value: text })),
     issued: maybe(
       fc.record({

@@ -4,6 +4,7 @@ import {
   isOwn,
   isRecordOf,
   isWanted,
+  keyed,
   newRecord,
   type SavedOrder,
 } from '../../shared/domain/record.ts';
@@ -79,6 +80,12 @@ describe('a certificate is wanted', () => {
     ['while a person does', { askers: [], manual }, true],
     ['by nobody else', { askers: [] }, false],
   ])('%s', ([, differs, expected]) => expect(isWanted(record(differs))).toBe(expected));
+});
+
+test('the key of an order is recorded with it, and nowhere without one', () => {
+  const order = { url: 'https://ca.test/order/1', after: 0 };
+  expect(keyed(record({ order }), 3)).toEqual(record({ order: { ...order, key: 3 } }));
+  expect(keyed(record(), 3)).toEqual(record());
 });
 
 describe('a saved order', () => {

@@ -3,10 +3,12 @@ import { Sensitive } from '../../sensitive.ts';
 import { absent, attempted, REPEATABLE, STATUS, statusOf, translated } from '../google-client.ts';
 import { type SecretManagerApi, type SecretsOptions, secretName, storeAttempt } from './api.ts';
 import {
+  accessIfEnabled,
   accessVersion,
   addVersion,
   destroyVersion,
   listVersions,
+  numberOf,
   type VersionsPage,
 } from './versions.ts';
 
@@ -14,13 +16,23 @@ import {
 export function createKeyVault(options: SecretsOptions): KeyVault {
   const { api } = options;
   return {
-    read: (name) => read(api, secretName(api.project, name)).catch(absent),
+    read: (name, version) => {
+      const secret = secretName(api.project, name);
+      return version === undefined
+        ? readNewest(api, secret).catch(absent)
+        : readVersion(api, `${secret}/versions/${version}`);
+    },
     write: (name, kind, value) => write(options, name, { kind, value }),
-    destroy: (name) => destroyAll(api, secretName(api.project, name)),
+    destroy: (name, version) => destroyAll(api, secretName(api.project, name), version),
   };
 }
 
-async function read(api: SecretManagerApi, secret: string): Promise<Sensitive | undefined> {
+async function readVersion(api: SecretManagerApi, name: string): Promise<Sensitive | undefined> {
+  const text = await accessIfEnabled(api, name);
+  return text === undefined ? undefined : new Sensitive(text);
+}
+
+async function readNewest(api: SecretManagerApi, secret: string): Promise<Sensitive | undefined> {
   const attempt = storeAttempt('list the versions of', 'versions.list', api);
   const newest = await attempted(secret, attempt, () => newestEnabled(api, secret));
   // `latest` would be the newest version even when it is disabled.
@@ -40,17 +52,18 @@ async function write(
   options: SecretsOptions,
   name: string,
   { kind, value }: Written,
-): Promise<void> {
+): Promise<number> {
   const { api } = options;
   const secret = secretName(api.project, name);
   // The same value twice does no harm, so a lost reply is simply sent again.
   const add = () => addVersion(api, secret, { value, calls: REPEATABLE });
   try {
-    await add().catch(async (error) => {
+    const version = await add().catch(async (error) => {
       if (statusOf(error) !== STATUS.NOT_FOUND) throw error;
       await create(options, name, kind);
-      await add();
+      return add();
     });
+    return numberOf(version.name);
   } catch (error) {
     throw translated(error, secret, storeAttempt('add a version to', 'versions.add', api));
   }
@@ -76,10 +89,16 @@ async function create(
   }
 }
 
-async function destroyAll(api: SecretManagerApi, secret: string): Promise<void> {
+async function destroyAll(
+  api: SecretManagerApi,
+  secret: string,
+  known: number | undefined,
+): Promise<void> {
   const versions = (await listVersions(api, secret).catch(absent)) ?? [];
   const readable = versions.filter(({ state }) => state !== 'destroyed');
+  const unlisted = known !== undefined && !versions.some(({ number }) => number === known);
+  const numbers = [...readable.map(({ number }) => number), ...(unlisted ? [known] : [])];
   await Promise.all(
-    readable.map(({ number }) => destroyVersion(api, `${secret}/versions/${number}`)),
+    numbers.map((number) => destroyVersion(api, `${secret}/versions/${number}`).catch(absent)),
   );
 }

@@ -69,7 +69,8 @@ const STATES: Readonly<Record<string, VersionState['state']>> = {
   DESTROYED: 'destroyed',
 };
 
-const numberOf = (name: string | null | undefined) => Number(name?.split('/').at(-1));
+/** The number at the end of a version's name. */
+export const numberOf = (name: string | null | undefined) => Number(name?.split('/').at(-1));
 
 /** Adds certificates; reads none. */
 export function createCertificateWriter(options: SecretsOptions): CertificateWriter {
@@ -138,11 +139,24 @@ export function createCertificateReader(options: SecretsOptions): CertificateRea
 type AccessedVersion = Readonly<{ payload?: Readonly<{ data?: string; dataCrc32c?: string }> }>;
 
 /** The payload of an enabled version as text. */
-export async function accessVersion(api: SecretManagerApi, name: string): Promise<string> {
-  const attempt = storeAttempt('read', 'versions.access', api);
-  const { payload } = await attempted(name, attempt, () =>
-    api.rest.get<AccessedVersion>(`v1/${name}:access`),
-  );
+export const accessVersion = (api: SecretManagerApi, name: string): Promise<string> =>
+  attempted(name, storeAttempt('read', 'versions.access', api), () => payloadOf(api, name));
+
+/** The same; undefined for a version that is absent, disabled or destroyed. */
+export async function accessIfEnabled(
+  api: SecretManagerApi,
+  name: string,
+): Promise<string | undefined> {
+  const payload = () =>
+    payloadOf(api, name).catch((error) => {
+      if (statusOf(error) === STATUS.FAILED_PRECONDITION) return undefined;
+      throw error;
+    });
+  return attempted(name, storeAttempt('read', 'versions.access', api), payload).catch(absent);
+}
+
+async function payloadOf(api: SecretManagerApi, name: string): Promise<string> {
+  const { payload } = await api.rest.get<AccessedVersion>(`v1/${name}:access`);
   const data = Buffer.from(payload?.data ?? '', 'base64');
   // An empty text could be taken for a key that is there.
   const isWhole = !payload?.dataCrc32c || Number(payload.dataCrc32c) === crc32c(data);

@@ -9,7 +9,7 @@ import { CertificateError } from '../../../shared/errors.ts';
 import { type IssueOutcome, issue } from '../../../shared/jobs/issue.ts';
 import { reconcile } from '../../../shared/jobs/reconcile.ts';
 import type { CertificateAuthority, Order } from '../../../shared/ports.ts';
-import { on, once, refusing, weather } from './faults.ts';
+import { answering, on, once, refusing, weather } from './faults.ts';
 import { certificateFor, planned, removeIngress, served } from './hands.ts';
 import { SILENT } from './mortal.ts';
 import { ingress, type Running, started } from './running.ts';
@@ -73,6 +73,30 @@ test('two ticks make one task, and another when it was taken back meanwhile and 
   expect(names).toEqual([names[0], names[0], names[2], names[2]]);
   expect(names[2]).not.toBe(names[0]);
   await removeIngress(one, 'one', 'again');
+});
+
+test.for<[string, string, string]>([
+  ['with another provider', 'away', 'ns.provider.example'],
+  ['on the very same servers', 'beside', 'ns-cloud-a1.googledomains.com'],
+])('a name below a zone that is delegated away, %s, costs no order', async ([, name, server]) => {
+  const { dns } = one.system.services;
+  const before = orders();
+  dns.addRecords([{ name: `${name}.a.test`, type: 'NS', rrdatas: [`${server}.`] }]);
+  dns.addZone({
+    ...{ project: 'stranger', dnsName: `${name}.a.test` },
+    ...{ delegated: false, nameServers: [server] },
+  });
+  await ask(name, `app.${name}.a.test`);
+  expect((await recordOf(`app.${name}.a.test`)).failure).toMatchObject({
+    code: 'dns-not-delegated',
+    message: `_acme-challenge.app.${name}.a.test is delegated away below a.test: nobody asks managed zone a-test in project p for it, for ${name}.a.test is a zone of its own; point _acme-challenge.app.${name}.a.test into a zone of ours by a CNAME, or make ${name}.a.test one of them`,
+  });
+  expect(orders()).toBe(before);
+  const alias = `_acme-challenge.app.${name}.a.test`;
+  dns.addRecords([{ name: alias, type: 'CNAME', rrdatas: [`_acme-challenge.${name}.b.test.`] }]);
+  one.clock.advance(10 * MINUTE_MS);
+  await one.settle();
+  expect((await recordOf(`app.${name}.a.test`)).issued).toMatchObject({ version: 1 });
 });
 
 test('a CA that asks for a second each time it is down is asked after a minute', async () => {
@@ -251,6 +275,152 @@ test('a large certificate of a slow CA is issued in several attempts by one orde
   expect(states.slice(0, 2)).toEqual(['unfinished', 'unfinished']);
   expect(states.at(-1)).toBe('issued');
   expect(orders() - before).toBe(1);
+});
+
+describe('while the lists of Secret Manager lag behind', () => {
+  const lists = (of: string) =>
+    sky.set(
+      'secret-manager',
+      on(new RegExp(`GET .*-${of}-.*versions\\?`), answering(200, 'application/json', '{}')),
+    );
+
+  test('a renewal that takes two attempts is not taken for the certificate before it', async () => {
+    let isStuck = false;
+    const it = await worker(
+      stuck(() => isStuck),
+      ['after.a.test'],
+    );
+    expect(await it.run(it.taskOf('missing'))).toMatchObject({ state: 'issued', version: 1 });
+    const before = await it.record();
+    isStuck = true;
+    lists('cert');
+    expect((await it.run(it.taskOf('manual', before))).state).toBe('unfinished');
+    isStuck = false;
+    expect(await it.next()).toMatchObject({ state: 'issued', version: 2 });
+    expect((await it.record()).issued?.serial).not.toBe(before.issued?.serial);
+  });
+
+  test('the key of an order is found, and costs no second order', async () => {
+    let isStuck = true;
+    const it = await worker(
+      stuck(() => isStuck),
+      ['lag.a.test'],
+    );
+    const before = orders();
+    lists('pending');
+    expect((await it.run(it.taskOf('missing'))).state).toBe('unfinished');
+    expect(await it.record()).toMatchObject({ order: { key: 1 } });
+    isStuck = false;
+    expect((await it.next()).state).toBe('issued');
+    sky.clear();
+    expect(await it.key()).toBeUndefined();
+    expect(orders() - before).toBe(1);
+  });
+
+  test.for<[string, number, string, number]>([
+    ['is waited for', 30, 'store-unavailable', 1],
+    ['is lost after an hour', 60, 'certificate-invalid', 2],
+  ])('the key of an order of an earlier program %s', async ([title, minutes, code, ordered]) => {
+    let isStuck = true;
+    const it = await worker(
+      stuck(() => isStuck),
+      [`${title.replaceAll(' ', '-')}.a.test`],
+    );
+    const before = orders();
+    await it.run(it.taskOf('missing'));
+    const { order } = await it.record();
+    await it.change({ order: order && { ...order, key: undefined } });
+    isStuck = false;
+    lists('pending');
+    it.pass(minutes * MINUTE_MS);
+    expect(await it.next()).toMatchObject({ state: 'failed', code });
+    sky.clear();
+    expect((await it.next()).state).toBe('issued');
+    expect(orders() - before).toBe(ordered);
+  });
+});
+
+test('Secret Manager is written to seven times, once in vain, until a first certificate is there', async () => {
+  const writes: string[] = [];
+  const it = await worker((ca) => ca, ['writes.a.test']);
+  sky.set(
+    'secret-manager',
+    on(/^(POST|PATCH) .*certherd-(cert|pending)-writes-/, ({ method, url = '' }) => {
+      const of = url.includes('-cert-') ? 'certificate' : 'key';
+      writes.push(`${url.includes('secretId=') ? 'CREATE' : method} ${of}`);
+    }),
+  );
+  expect((await it.run(it.taskOf('missing'))).state).toBe('issued');
+  expect(writes.slice(0, writes.indexOf('POST certificate') + 1)).toEqual([
+    ...['PATCH certificate', 'PATCH certificate'],
+    ...['POST key', 'CREATE key', 'POST key'],
+    ...['PATCH certificate', 'POST certificate'],
+  ]);
+});
+
+test('an order with nothing left to prove has its key in the record before the CA sees it', async () => {
+  const seen: (number | undefined)[] = [];
+  let isDown = true;
+  const it = await worker(
+    (ca) => ({
+      ...ca,
+      respond: async (url) => {
+        await ca.respond(url);
+        if (isDown) throw new CertificateError('ca-unavailable', 'it is down');
+      },
+      order: async (url) => {
+        await expect.poll(async () => (await ca.order(url))?.status).not.toBe('pending');
+        return ca.order(url);
+      },
+      finalize: async (order, csr) => {
+        seen.push((await it.record()).order?.key);
+        return ca.finalize(order, csr);
+      },
+    }),
+    ['proven.a.test'],
+  );
+  await it.run(it.taskOf('missing'));
+  const { order } = await it.record();
+  await it.change({ order: order && { ...order, key: undefined } });
+  isDown = false;
+  expect((await it.next()).state).toBe('issued');
+  expect(seen).toEqual([2]);
+});
+
+test('a moment that is further ahead than a day has a task once it is not', async () => {
+  const HOUR_MS = 60 * MINUTE_MS;
+  let retryAt: Date | undefined;
+  const it = await worker(
+    (ca, { now }) => ({
+      ...ca,
+      newOrder: async () => {
+        retryAt = new Date(now() + 34 * HOUR_MS);
+        throw new CertificateError('ca-rate-limited', 'slow down', { retryAt });
+      },
+    }),
+    ['limited.a.test'],
+  );
+  await one.apply('one', ingress('limited', ['limited.a.test'], 'limited'));
+  expect(await it.run(it.taskOf('missing'))).toMatchObject({ state: 'failed', retryAt });
+  expect(it.queued).toEqual([]);
+  const { ports, settings } = one.system.functions.reconcile;
+  const shared = await ports();
+  const made = new Map<string, Date | undefined>();
+  const enqueue = async (name: string, task: IssueTask, at: Date | undefined) => {
+    if (task.identity.names.includes('limited.a.test')) made.set(name, at);
+    return 'enqueued' as const;
+  };
+  const start = it.now();
+  const tickAt = async (hours: number) => {
+    const time = { ...shared.time, now: () => new Date(start + hours * HOUR_MS) };
+    await reconcile({ ...shared, queue: { enqueue }, time }, settings);
+    return [...made.values()];
+  };
+  expect(await tickAt(0)).toEqual([]);
+  expect(await tickAt(9)).toEqual([]);
+  expect(await tickAt(10)).toEqual([retryAt]);
+  expect(await tickAt(11)).toEqual([retryAt]);
+  await removeIngress(one, 'one', 'limited');
 });
 
 test('what made a large order invalid is not looked for beyond the end of the attempt', async () => {
