@@ -8,7 +8,7 @@ resource "google_project_iam_custom_role" "cluster_connector" {
   for_each = toset(local.gke_projects)
 
   project     = each.key
-  role_id     = "${replace(var.installation, "-", "_")}_cluster_connector${local.role_endings[each.key]}"
+  role_id     = "${local.role_prefix}_cluster_connector${local.role_endings[each.key]}"
   title       = "Certherd ${var.installation}: cluster connector"
   description = "See docs/permissions.md of Certherd."
   permissions = ["container.clusters.connect", "container.clusters.get"]

@@ -15,10 +15,13 @@ locals {
   ]...)
 
   # Two deployments of one installation's name may share a project of zones or clusters; there a role has the number of its deployment's own.
-  role_endings = { for project in setunion(local.zone_projects, local.gke_projects) : project => project == var.project_id ? "" : "_${var.project_number}" }
+  role_endings = {
+    for project in setunion(local.zone_projects, local.gke_projects) :
+    project => "${project == var.project_id ? "" : "_${var.project_number}"}${local.role_suffix}"
+  }
 
   dns_role_ids = {
-    for key, it in local.dns_project_roles : key => "${replace(var.installation, "-", "_")}_${it.role}${local.role_endings[it.project]}"
+    for key, it in local.dns_project_roles : key => "${local.role_prefix}_${it.role}${local.role_endings[it.project]}"
   }
   dns_roles_by_project = { for key, it in local.dns_project_roles : key => "projects/${it.project}/roles/${local.dns_role_ids[key]}" }
 

@@ -67,7 +67,7 @@ resource "google_project_iam_custom_role" "main" {
   for_each = local.roles
 
   project     = var.project_id
-  role_id     = "${replace(var.installation, "-", "_")}_${each.key}"
+  role_id     = "${local.role_prefix}_${each.key}${local.role_suffix}"
   title       = "Certherd ${var.installation}: ${replace(each.key, "_", " ")}"
   description = "See docs/permissions.md of Certherd."
   permissions = each.value
@@ -75,8 +75,12 @@ resource "google_project_iam_custom_role" "main" {
 }
 
 locals {
+  # The id of a role takes no "-".
+  role_prefix = replace(var.installation, "-", "_")
+  role_suffix = var.role_suffix == "" ? "" : "_${var.role_suffix}"
+
   # A custom role's own id is not known before it is made.
-  role_ids = { for role in keys(local.roles) : role => "${local.project_path}/roles/${replace(var.installation, "-", "_")}_${role}" }
+  role_ids = { for role in keys(local.roles) : role => "${local.project_path}/roles/${local.role_prefix}_${role}${local.role_suffix}" }
 }
 
 resource "google_project_iam_member" "function" {
@@ -110,7 +114,7 @@ resource "google_service_account_iam_member" "acts_as_queue" {
 locals {
   # Cloud Functions copies a zip into a bucket of its own before it is built. A region's name may begin another's: europe-west1, europe-west10.
   build_sources = [
-    for bucket in ["gcf-v2-sources-${var.project_number}-${var.location}", "${var.project_id}-${var.installation}-source"] :
+    for bucket in ["gcf-v2-sources-${var.project_number}-${var.location}", local.source_bucket] :
     "resource.name == \"projects/_/buckets/${bucket}\" || resource.name.startsWith(\"projects/_/buckets/${bucket}/\")"
   ]
 

@@ -1,14 +1,16 @@
 #!/bin/sh
 # Makes a new project ready for the first `terraform apply`: enables the APIs and makes Google's service agents, which a grant wants there
-# to be. It may be run again at any time.
+# to be. It may be run again at any time. What a service account calls must be enabled in the account's own project as well, so where an
+# account of another project applies, that project is to be made ready in the same way.
 #
-#     sh terraform/prepare.sh PROJECT [iap] [compute]
+#     sh terraform/prepare.sh PROJECT [iap] [compute] [kms]
 #
-# iap: the api is to be behind Identity-Aware Proxy. compute: calls are to go through a network (vpc_egress).
+# iap: the api is to be behind Identity-Aware Proxy. compute: calls are to go through a network (vpc_egress). kms: secrets, topics, images and
+# zips are to have a key of one's own (kms_key).
 set -eu
 
 usage() {
-  echo "usage: sh prepare.sh PROJECT [iap] [compute]" >&2
+  echo "usage: sh prepare.sh PROJECT [iap] [compute] [kms]" >&2
   exit 2
 }
 
@@ -26,6 +28,7 @@ for asked in "$@"; do
   case $asked in
     iap) apis="$apis iap" agents="$agents iap" ;;
     compute) apis="$apis compute" ;;
+    kms) agents="$agents artifactregistry storage" ;;
     *) usage ;;
   esac
 done
@@ -37,7 +40,11 @@ gcloud services enable $services --project="$project" --quiet
 
 for agent in $agents; do
   echo "make the service agent of $agent.googleapis.com in $project"
-  gcloud beta services identity create --service="$agent.googleapis.com" --project="$project" --quiet
+  case $agent in
+    # Cloud Storage's is made by a command of its own.
+    storage) gcloud storage service-agent --project="$project" --quiet ;;
+    *) gcloud beta services identity create --service="$agent.googleapis.com" --project="$project" --quiet ;;
+  esac
 done
 
 echo "$project is ready for terraform apply"

@@ -52,7 +52,7 @@ resource "google_secret_manager_secret" "kubeconfig" {
 
 resource "google_project_iam_custom_role" "kubeconfig_reader" {
   project     = var.project_id
-  role_id     = "${replace(var.installation, "-", "_")}_kubeconfig_reader"
+  role_id     = "${local.role_prefix}_kubeconfig_reader${local.role_suffix}"
   title       = "Certherd ${var.installation}: kubeconfig reader"
   description = "See docs/permissions.md of Certherd."
   permissions = ["secretmanager.versions.access", "secretmanager.versions.list"]

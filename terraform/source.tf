@@ -2,12 +2,14 @@
 
 locals {
   source_directory = coalesce(var.source_directory, "${path.module}/../dist")
-  zips             = { for name in local.functions : name => "${local.source_directory}/${name}.zip" }
+  # A bucket's name is the whole world's: with the region in it, one in a region that is down stands in no other's way.
+  source_bucket = "${var.installation}-zips-${var.project_number}-${var.location}"
+  zips          = { for name in local.functions : name => "${local.source_directory}/${name}.zip" }
 }
 
 resource "google_storage_bucket" "source" {
   project                     = var.project_id
-  name                        = "${var.project_id}-${var.installation}-source"
+  name                        = local.source_bucket
   location                    = var.location
   uniform_bucket_level_access = true
   public_access_prevention    = "enforced"

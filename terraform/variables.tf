@@ -59,6 +59,19 @@ variable "installation" {
   }
 }
 
+variable "role_suffix" {
+  type        = string
+  description = "Ends the id of each custom role, as in \"certherd_secret_lister_2\". Google keeps the id of a deleted role for 37 days and gives the role back in the first 7 alone: between the two, roles are made again with another suffix."
+  default     = ""
+  nullable    = false
+
+  validation {
+    # A role's id has at most 64 characters: 20 of the installation, 17 of the longest name, 13 of a project's number, 8 of these, with "_" between.
+    condition     = can(regex("^[a-z0-9_.]{0,8}$", var.role_suffix))
+    error_message = "Give at most 8 lower-case letters, digits, \"_\" and \".\", such as \"2\"."
+  }
+}
+
 variable "source_directory" {
   type        = string
   description = "The folder with reconcile.zip, issue.zip, sync.zip and api.zip, as `npm run build` makes it; none: dist beside the module."

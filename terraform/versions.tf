@@ -4,8 +4,9 @@ terraform {
 
   required_providers {
     google = {
-      source  = "hashicorp/google"
-      version = ">= 7.0, < 8.0"
+      source = "hashicorp/google"
+      # The oldest that the module was applied with; versions before 7.21 lack what the functions' network and the api's proxy need.
+      version = ">= 7.45, < 8.0"
     }
   }
 }

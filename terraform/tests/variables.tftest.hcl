@@ -57,6 +57,15 @@ run "an_installation_whose_secrets_would_lie_inside_those_of_another" {
   }
 }
 
+run "a_suffix_too_long_for_a_role" {
+  command         = plan
+  expect_failures = [var.role_suffix]
+
+  variables {
+    role_suffix = "november21"
+  }
+}
+
 run "a_folder_without_the_zips" {
   command         = plan
   expect_failures = [google_storage_bucket.source]

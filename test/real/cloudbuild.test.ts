@@ -9,6 +9,7 @@ import {
   COLLIDING,
   type Google,
   PLANNING,
+  pageCalls,
   STAGES,
   startGoogle,
   TOLD,
@@ -51,6 +52,71 @@ test('the planning file applies nothing, the applying file builds nothing', () =
   expect(textOf(APPLYING)).not.toMatch(/npm|terraform .* plan/);
 });
 
+describe('the commands of docs/deploy.md', () => {
+  let calls: readonly string[] = [];
+  beforeAll(() => {
+    calls = pageCalls();
+  });
+
+  const of = (pattern: RegExp) => calls.flatMap((call) => pattern.exec(call)?.slice(1) ?? []);
+
+  /** What the page grants a member, as ROLE on WHAT. */
+  const granted = (member: string) =>
+    calls.flatMap((call) => {
+      const [, on, role] =
+        new RegExp(`^(.*) add-iam-policy-binding .*--member=${member} --role=(\\S+)`).exec(
+          call.replace(/add-iam-policy-binding (\S+)/, '$1 $&'),
+        ) ?? [];
+      return role ? [`${role} on ${on}`] : [];
+    });
+
+  test('enable what the module calls in the project of the accounts as in those of the stages', () => {
+    const enabled = (project: string) =>
+      of(new RegExp(`^services enable (.*) --project=${project} --quiet$`));
+    expect(enabled('acme-builds')[0]).toContain('cloudresourcemanager.googleapis.com');
+    expect(enabled('acme-tls-staging')).toEqual(enabled('acme-builds'));
+    expect(enabled('acme-tls-production')).toEqual(enabled('acme-builds'));
+  });
+
+  test('let who starts a stage publish to its topic and look at builds, and nothing else', () => {
+    expect(granted('group:sre@example.org')).toEqual([
+      'roles/cloudbuild.builds.viewer on projects acme-builds',
+      ...STAGES.map((stage) => `roles/pubsub.publisher on pubsub topics certherd-apply-${stage}`),
+    ]);
+  });
+
+  test('let who approves do that alone, and nobody change a trigger or act as an applier', () => {
+    expect(granted('group:leads@example.org')).toEqual([
+      'roles/cloudbuild.builds.approver on projects acme-builds',
+    ]);
+    const inBuilds = calls.filter((call) => /add-iam-policy-binding acme-builds /.test(call));
+    expect(inBuilds.join('\n')).not.toMatch(/editor|owner|serviceAccountUser|roles\/\S+admin/i);
+    expect(calls.join('\n')).not.toMatch(/service-accounts add-iam-policy-binding/);
+  });
+
+  test.for<[(typeof STAGES)[number], string]>([
+    ['staging', '--no-require-approval'],
+    ['production', '--require-approval'],
+  ])('make a trigger of %s that a message on its topic starts: %s', ([stage, approval]) => {
+    const applier = `certherd-apply-${stage}@acme-builds.iam.gserviceaccount.com`;
+    const [call = '', ...others] = calls.filter((it) =>
+      it.startsWith(`builds triggers create pubsub --name=certherd-apply-${stage} `),
+    );
+    expect(others).toEqual([]);
+    for (const option of [
+      `--topic=projects/acme-builds/topics/certherd-apply-${stage}`,
+      '--branch=main',
+      `--build-config=${APPLYING}`,
+      `--service-account=projects/acme-builds/serviceAccounts/${applier}`,
+      `--substitutions=_STAGE=${stage},_APPLIER=${applier},_ARTEFACTS=acme-builds-artefacts,_BUILD=$(body.message.attributes.build)`,
+      approval,
+    ])
+      expect(call.split(' ')).toContain(option);
+    const known = Object.keys(buildOf(APPLYING).substitutions);
+    expect(known).toEqual(expect.arrayContaining(call.match(/\b_[A-Z]+(?==)/g) ?? []));
+  });
+});
+
 describe('their steps, run here in order on a copy of the sources', () => {
   const ofMain = { BRANCH_NAME: 'main', COMMIT_SHA: 'c'.repeat(40) };
   const planned = { ...ofMain, _BUILD: 'planned' };
@@ -91,6 +157,12 @@ describe('their steps, run here in order on a copy of the sources', () => {
     ['for another commit', { COMMIT_SHA: 'd' }, 'give the _BUILD that planned this commit'],
     ['of a build of another branch', { _BUILD: 'forged' }, 'build forged is "SUCCESS\ttry\tccc'],
     ['of a build that nobody knows', { _BUILD: 'none' }, 'builds/none'],
+    [
+      'of a build of another project',
+      { _BUILD: 'projects/p/locations/l/builds/planned' },
+      '_BUILD is the id of a build, not "projects/p/',
+    ],
+    ['of what is an option', { _BUILD: '--help' }, '_BUILD is the id of a build, not "--help"'],
   ])('are not applied %s', async ([, values, sentence]) => {
     await expect(google.apply({ ...planned, ...values })).rejects.toThrow(sentence);
     expect(resourcesOf('staging').size).toBe(0);

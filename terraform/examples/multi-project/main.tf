@@ -6,7 +6,7 @@ terraform {
   required_providers {
     google = {
       source  = "hashicorp/google"
-      version = ">= 7.0, < 8.0"
+      version = ">= 7.45, < 8.0"
     }
   }
 }
@@ -31,10 +31,19 @@ variable "cluster_project" {
   description = "The project of the cluster."
 }
 
-variable "admins" {
+variable "people" {
   type        = list(string)
-  description = "Who may do everything over the api: \"user:EMAIL\" or \"serviceAccount:EMAIL\"."
+  description = "Who may do everything over the api: in a browser as themselves, on the command line by acting as the account certherd-people. \"user:EMAIL\" or \"serviceAccount:EMAIL\"."
   nullable    = false
+
+  validation {
+    condition     = length(var.people) > 0
+    error_message = "Name at least one who may use the api, such as [\"user:ops@example.org\"]."
+  }
+  validation {
+    condition     = alltrue([for member in var.people : can(regex("^(user|serviceAccount):[^@\\s:]+@[^@\\s:]+$", member))])
+    error_message = "Give each as \"user:EMAIL\" or \"serviceAccount:EMAIL\"; groups are not possible, because Identity-Aware Proxy tells the api a person."
+  }
 }
 
 variable "notification_channel" {
@@ -76,9 +85,23 @@ module "certherd" {
   # People open the status page in a browser.
   iap = true
   # viewers and operators are lists of the same form.
-  access = { admins = var.admins }
+  access = { admins = concat([google_service_account.people.member], var.people) }
 
   notification_channels = [var.notification_channel]
+}
+
+# The command line has no browser to log in with: the proxy takes what this account signs, which has no key.
+resource "google_service_account" "people" {
+  account_id   = "certherd-people"
+  display_name = "Certherd: whoever acts on it by hand"
+}
+
+resource "google_service_account_iam_member" "people" {
+  for_each = toset(var.people)
+
+  service_account_id = google_service_account.people.name
+  role               = "roles/iam.serviceAccountTokenCreator"
+  member             = each.value
 }
 
 output "api_url" {
@@ -89,6 +112,12 @@ output "api_url" {
 output "service_accounts" {
   description = "For modules/cluster-access: reconcile reads, sync writes."
   value       = module.certherd.service_accounts
+}
+
+# docs/day-one.md, "The doors": Identity-Aware Proxy takes no ID token, and this only a real project can show.
+output "token_command" {
+  description = "For certherd --token-command."
+  value       = "printf '{\"iss\":\"%s\",\"sub\":\"%s\",\"aud\":\"%s/*\",\"iat\":%d,\"exp\":%d}' ${google_service_account.people.email} ${google_service_account.people.email} ${module.certherd.api_url} $(date +%s) $(($(date +%s)+600)) | gcloud iam service-accounts sign-jwt --iam-account=${google_service_account.people.email} /dev/stdin /dev/stdout"
 }
 
 output "config" {

@@ -6,7 +6,7 @@ terraform {
   required_providers {
     google = {
       source  = "hashicorp/google"
-      version = ">= 7.0, < 8.0"
+      version = ">= 7.45, < 8.0"
     }
   }
 }
@@ -36,10 +36,19 @@ variable "zone_project" {
   description = "The project of the zones."
 }
 
-variable "admins" {
+variable "people" {
   type        = list(string)
-  description = "Who may do everything over the api: \"user:EMAIL\" or \"serviceAccount:EMAIL\"."
+  description = "Who may do everything over the api, as \"user:EMAIL\", \"group:EMAIL\" or \"serviceAccount:EMAIL\", by acting as the account certherd-ENVIRONMENT-people."
   nullable    = false
+
+  validation {
+    condition     = length(var.people) > 0
+    error_message = "Name at least one who may use the api, such as [\"user:ops@example.org\"]."
+  }
+  validation {
+    condition     = alltrue([for member in var.people : can(regex("^(user|group|serviceAccount):[^@\\s:]+@[^@\\s:]+$", member))])
+    error_message = "Give each as \"user:EMAIL\", \"group:EMAIL\" or \"serviceAccount:EMAIL\"; everybody is not possible, for whoever is named may do everything."
+  }
 }
 
 variable "notification_channel" {
@@ -117,14 +126,28 @@ module "certherd" {
   certificates = local.environment.certificates
 
   # viewers and operators are lists of the same form.
-  access = { admins = var.admins }
+  access = { admins = [google_service_account.people.member] }
 
   labels                = { environment = var.environment }
   notification_channels = [var.notification_channel]
 }
 
+# A person's own account gets no token for an audience from gcloud; this one does, and has no key.
+resource "google_service_account" "people" {
+  account_id   = "certherd-${var.environment}-people"
+  display_name = "Certherd: whoever acts on it by hand"
+}
+
+resource "google_service_account_iam_member" "people" {
+  for_each = toset(var.people)
+
+  service_account_id = google_service_account.people.name
+  role               = "roles/iam.serviceAccountTokenCreator"
+  member             = each.value
+}
+
 output "api_url" {
-  description = "For certherd --url."
+  description = "For certherd --url, and the audience of its tokens."
   value       = module.certherd.api_url
 }
 
@@ -136,6 +159,11 @@ output "service_accounts" {
 output "kubeconfig_secrets" {
   description = "The secrets that a person puts kubeconfigs into."
   value       = module.certherd.kubeconfig_secrets
+}
+
+output "token_command" {
+  description = "For certherd --token-command."
+  value       = "gcloud auth print-identity-token --impersonate-service-account=${google_service_account.people.email} --include-email --audiences=${module.certherd.api_url}"
 }
 
 output "config" {

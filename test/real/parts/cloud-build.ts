@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, globSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { parse } from 'yaml';
@@ -145,6 +146,33 @@ case "$1 $2 $3 > $*" in
     exit 2 ;;
 esac
 `;
+
+/** What docs/deploy.md has gcloud do, one line a call: its commands run in order, those of a stage for staging and then for production. */
+export function pageCalls(): readonly string[] {
+  const folder = temporaryFolder();
+  try {
+    const log = join(folder.path, 'calls');
+    chmodSync(folder.write('gcloud', `#!/bin/sh\necho "$*" >> '${log}'\n`), 0o700);
+    const [, section = ''] = readFileSync(join(ROOT, 'docs/deploy.md'), 'utf8').split(
+      /^## (?:Commands|A change)\n/m,
+    );
+    const commands = (section.match(/^ {4}.*$/gm) ?? []).join('\n');
+    const production = commands
+      .slice(commands.indexOf('    STAGE='))
+      .replaceAll('staging', 'production')
+      .replace('--no-require-approval', '--require-approval');
+    const setting = commands.match(/^ {4}[A-Z]+=.*$/gm) ?? [];
+    for (const script of [commands, [...setting, production].join('\n')])
+      execFileSync('sh', ['-euc', script], {
+        cwd: ROOT,
+        env: { PATH: `${folder.path}:${process.env.PATH}` },
+        stdio: ['ignore', 'ignore', 'inherit'],
+      });
+    return [...new Set(readFileSync(log, 'utf8').trim().split('\n'))];
+  } finally {
+    folder.remove();
+  }
+}
 
 type Step = Readonly<{ file: string; id: string; env: NodeJS.ProcessEnv }>;
 
