@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { isIPv4 } from 'node:net';
 import { parseDocument } from 'yaml';
+import type { Config } from '../shared/config.ts';
 
 /** Wrong configuration, with every fault. */
 export class ConfigurationFaults extends Error {
@@ -56,21 +57,26 @@ export type EmbeddedValues = Readonly<{
   endpoints: RawDocument;
   handshake: RawDocument;
   admin: string;
+}>;
+
+/** What the embedded system has in another place than the document says. */
+export type EmbeddedPlaces = Readonly<{
   /** For every issuer: where the CA is, and the root of its TLS. */
   issuer: Readonly<{ directory: string; caCertificate?: string }>;
-  /** Clusters that are reached otherwise than the document says: embedded ones without a way, and real ones. */
+  /** The kubeconfigs of clusters that are reached by one: embedded ones but for GKE's, and real ones. */
   kubeconfigSecrets: ReadonlyMap<string, Readonly<{ reader: string; writer: string }>>;
 }>;
 
-/** The document as the embedded system runs it. Faults in what a person wrote stay where they are, to be reported. */
-export function embeddedDocument(document: RawDocument, values: EmbeddedValues): RawDocument {
+/** The document with what it leaves out filled in. Nothing that a person wrote is replaced: its faults are to be reported. */
+export function embeddedDocument(
+  document: RawDocument,
+  values: EmbeddedValues,
+  places: EmbeddedPlaces,
+): RawDocument {
   return {
     ...document,
-    issuers: mapped(document.issuers, (issuer) =>
-      isObject(issuer) ? { ...issuer, ...values.issuer } : issuer,
-    ),
     clusters: Array.isArray(document.clusters)
-      ? document.clusters.map((cluster) => reached(cluster, values))
+      ? document.clusters.map((cluster) => reachable(cluster, places))
       : document.clusters,
     dns: merged(values.dns, document.dns),
     runtime: merged(values.runtime, document.runtime),
@@ -80,20 +86,26 @@ export function embeddedDocument(document: RawDocument, values: EmbeddedValues):
   };
 }
 
-function reached(cluster: unknown, { kubeconfigSecrets }: EmbeddedValues): unknown {
-  const secret =
-    isObject(cluster) && typeof cluster.name === 'string'
-      ? kubeconfigSecrets.get(cluster.name)
-      : undefined;
-  if (!isObject(cluster) || secret === undefined) return cluster;
-  const { gke: _, ...rest } = cluster;
-  return { ...rest, kubeconfigSecret: secret };
+function reachable(cluster: unknown, { kubeconfigSecrets }: EmbeddedPlaces): unknown {
+  if (!isObject(cluster) || cluster.gke !== undefined || cluster.kubeconfigSecret !== undefined)
+    return cluster;
+  return { ...cluster, kubeconfigSecret: kubeconfigSecrets.get(String(cluster.name)) };
 }
 
-const mapped = (value: unknown, change: (value: unknown) => unknown): unknown =>
-  isObject(value)
-    ? Object.fromEntries(Object.entries(value).map(([key, item]) => [key, change(item)]))
-    : value;
+/** The configuration as the embedded system runs it: once what it replaces was found good, for elsewhere that is used. */
+export function embeddedConfig(config: Config, places: EmbeddedPlaces): Config {
+  const issuers = Object.entries(config.issuers);
+  return {
+    ...config,
+    issuers: Object.fromEntries(
+      issuers.map(([name, issuer]) => [name, { ...issuer, ...places.issuer }]),
+    ),
+    clusters: config.clusters.map((cluster) => {
+      const kubeconfigSecret = places.kubeconfigSecrets.get(cluster.name);
+      return kubeconfigSecret ? { ...cluster, gke: undefined, kubeconfigSecret } : cluster;
+    }),
+  };
+}
 
 const merged = (embedded: RawDocument, written: unknown): unknown =>
   written === undefined ? embedded : isObject(written) ? { ...embedded, ...written } : written;

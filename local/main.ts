@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { messageOf } from '../shared/errors.ts';
 import { createLog, type LogEntry } from '../shared/log.ts';
+import type { Log } from '../shared/ports.ts';
 import { systemClock } from './clock.ts';
 import { ConfigurationFaults, checkClusters, readDocument } from './document.ts';
 import { frontText, startFronts } from './fronts.ts';
@@ -8,7 +9,7 @@ import { createJournal } from './journal.ts';
 import { createKeeper, type Keeper } from './keeper.ts';
 import { applyManifests, loadManifests } from './kubernetes/manifests.ts';
 import { parseOptions, type StartOptions } from './options.ts';
-import { type Report, reported } from './report.ts';
+import { brokenOff, type Report, reported } from './report.ts';
 import { settled } from './settling.ts';
 import type { ExampleRecord } from './setup.ts';
 import { type System, startSystem } from './system.ts';
@@ -23,6 +24,9 @@ async function main(options: StartOptions): Promise<number> {
   const keeper = createKeeper(options.state);
   try {
     return await run(options, keeper);
+  } catch (error) {
+    if (options.json && !wrongUse(error)) print(brokenOff(error));
+    throw error;
   } finally {
     await keeper.close();
   }
@@ -47,7 +51,7 @@ async function run(options: StartOptions, keeper: Keeper): Promise<number> {
     say(plain(`State, private keys included, is kept in ${options.state}: for development only.`));
   const fronts = await startFronts(system.clusters, options.front, keeper, log);
   if (!options.json) for (const [name, front] of fronts) say(plain(frontText(name, front)));
-  const loaded = await loadAll(system, options);
+  const loaded = await loadAll({ system, log }, options);
   await system.tick();
   await settled(system.services);
   await Promise.allSettled([...fronts.values()].map((front) => front.settled(10_000)));
@@ -58,8 +62,9 @@ async function run(options: StartOptions, keeper: Keeper): Promise<number> {
     loaded,
     acme,
   });
-  if (options.json) process.stdout.write(`${JSON.stringify(report, nullForAbsent, 2)}\n`);
-  else say(reportText(report));
+  if (options.json) print(report);
+  // Absent where it is no terminal, and 0 where that does not say.
+  else say(reportText(report, process.stdout.columns || undefined));
   if (options.once) return report.ok ? 0 : 1;
   say(
     `\nAPI and status page: ${system.door.url}\nLog in once with:    ${system.door.loginUrl}\nThe next tick is at 17 minutes past the hour; Ctrl-C ends.`,
@@ -70,6 +75,9 @@ async function run(options: StartOptions, keeper: Keeper): Promise<number> {
 
 // Whoever scripts against the document finds every key in it, known or not.
 const nullForAbsent = (_: string, value: unknown) => (value === undefined ? null : value);
+
+const print = (report: Report) =>
+  process.stdout.write(`${JSON.stringify(report, nullForAbsent, 2)}\n`);
 
 function shown(entry: LogEntry, { json }: StartOptions): void {
   if (json) process.stderr.write(`${plain(JSON.stringify(entry))}\n`);
@@ -97,11 +105,12 @@ function startingPoint(options: StartOptions) {
   };
 }
 
+type Running = Readonly<{ system: System; log: Log }>;
 type Loaded = Readonly<Pick<Report, 'faults' | 'refused'>>;
 
 /** Loads the manifests into the embedded clusters; what does not parse or is refused is said, and the rest is loaded. */
 async function loadAll(
-  system: System,
+  running: Running,
   { config, manifests, cluster }: StartOptions,
 ): Promise<Loaded> {
   const real = new Set(cluster.map(([name]) => name));
@@ -111,21 +120,45 @@ async function loadAll(
           .filter((name) => !real.has(name))
           .map((name) => [name, `${EXAMPLE}manifests/${name}`])
       : manifests;
-  const loaded = await Promise.all(given.map(([name, folder]) => loadInto(system, name, folder)));
+  const loaded = await Promise.all(given.map(([name, folder]) => loadInto(running, name, folder)));
   return {
     faults: loaded.flatMap(({ faults }) => faults),
     refused: loaded.flatMap(({ refused }) => refused),
   };
 }
 
-async function loadInto(system: System, cluster: string, folder: string): Promise<Loaded> {
+async function loadInto(
+  { system, log }: Running,
+  cluster: string,
+  folder: string,
+): Promise<Loaded> {
   const admin = system.clusters.find(({ name }) => name === cluster)?.admin;
   if (!admin) throw new Error(`cluster ${cluster} is not an embedded one`);
+  const isTime = every(SILENCE_MS);
   const { objects, faults } = loadManifests(folder);
-  const refused = await applyManifests(objects, admin);
+  const refused = await applyManifests(objects, admin, (count) => {
+    if (!isTime()) return;
+    log.info('manifests loading', {
+      cluster,
+      explanation: `${count} of ${objects.length} objects`,
+    });
+  });
   return {
     faults: faults.map(({ file, line, message }) => ({ resource: `${file}:${line}`, message })),
     refused: refused.faults.map((refusal) => ({ cluster, ...refusal, reason: 'manifest-refused' })),
+  };
+}
+
+// Longer, and a person wonders whether it hangs.
+const SILENCE_MS = 3_000;
+
+/** True when so long has passed since it was last true, or since the start. */
+function every(ms: number): () => boolean {
+  let since = performance.now();
+  return () => {
+    if (performance.now() - since < ms) return false;
+    since = performance.now();
+    return true;
   };
 }
 

@@ -87,7 +87,7 @@ export async function reported(sources: ReportSources): Promise<Report> {
     served.every(({ proven, cluster }) => proven || !fronted.has(cluster));
   return {
     ok: isFine,
-    seconds: Math.round(process.uptime() * 10) / 10,
+    seconds: secondsSoFar(),
     certificates,
     refused,
     served,
@@ -95,6 +95,19 @@ export async function reported(sources: ReportSources): Promise<Report> {
     faults,
   };
 }
+
+/** The document of a run that broke off: nothing is known but why. */
+export const brokenOff = (error: unknown): Report => ({
+  ok: false,
+  seconds: secondsSoFar(),
+  certificates: [],
+  refused: [],
+  served: [],
+  acme: { orders: 0, signedRequests: 0, requests: 0 },
+  faults: [{ resource: 'npm start', message: messageOf(error) }],
+});
+
+const secondsSoFar = () => Math.round(process.uptime() * 10) / 10;
 
 const unique = (faults: Report['faults']): Report['faults'] => [
   ...new Map(faults.map((fault) => [`${fault.resource}: ${fault.message}`, fault])).values(),
@@ -113,25 +126,33 @@ function certificate(entry: PlanEntry, journal: Journal): ReportedCertificate {
     issuer,
     serial: issued?.serial,
     notAfter: issued?.notAfter,
-    ...state(entry, journal.wasIssued(id)),
+    ...state(entry, journal),
     targets: entry.targets.map((target) => reportedTarget(target, journal)),
   };
 }
 
 function state(
   entry: PlanEntry,
-  wasIssued: boolean,
+  { wasIssued, notHandedOn }: Journal,
 ): Pick<ReportedCertificate, 'state' | 'reason' | 'message'> {
-  const { action, reason, message } = entry;
+  const { id, action, reason, message } = entry;
   const failure = entry.stored?.record.failure;
   if (action === 'refuse') return { state: 'refused', reason, message };
+  // Newer than a failure that the record still has.
+  const problem = wasIssued(id) ? undefined : notHandedOn(id);
+  if (problem)
+    return {
+      state: 'failed',
+      reason: problem.code,
+      message: `${problem.sentence}; tried again at the next tick`,
+    };
   if (failure)
     return {
       state: 'failed',
       reason: failure.code,
       message: `${failure.message}; tried again at ${failure.retryAt.toISOString()}`,
     };
-  if (wasIssued) return { state: 'issued', reason, message };
+  if (wasIssued(id)) return { state: 'issued', reason, message };
   return { state: action === 'keep' || action === 'sync' ? 'kept' : 'waiting', reason, message };
 }
 

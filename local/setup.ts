@@ -5,6 +5,8 @@ import type { AcmeCa } from './acme-ca/acme-ca.ts';
 import type { Kubeconfig, LocalCluster } from './clusters.ts';
 import {
   ConfigurationFaults,
+  type EmbeddedPlaces,
+  embeddedConfig,
   embeddedDocument,
   loopbackFaults,
   type RawDocument,
@@ -33,37 +35,39 @@ export type ExampleRecord = Readonly<{ name: string; type: string; rrdatas: read
 const AUDIENCE = 'certherd-api';
 const JOB = 'certherd';
 
-/** The document with the embedded parts filled in, checked. Throws ConfigurationFaults. */
+/** The document, checked, with the embedded parts filled in. Throws ConfigurationFaults. */
 export function checkedConfig(parts: Parts): Config {
-  const { document, clusters, ca, acme } = parts;
-  const caCertificate = acme?.caFile === undefined ? ca?.tlsCa : readFileSync(acme.caFile, 'utf8');
-  const parsed = parseConfig(
-    embeddedDocument(document, {
-      dns: {
-        settleSeconds: 0,
-        resolver: `127.0.0.1:${parts.services.dns.dnsPort}`,
-        port: parts.services.dns.dnsPort,
-      },
-      runtime: runtimeValues(parts),
-      endpoints: endpointValues(parts),
-      handshake: { allow: ['127.0.0.0/8'] },
-      admin: `user:${LOCAL_PERSON}`,
-      issuer: {
-        directory: acme?.directory ?? ca?.directoryUrl ?? '',
-        ...(caCertificate === undefined ? {} : { caCertificate }),
-      },
-      kubeconfigSecrets: new Map(
-        clusters.flatMap(({ name, kubeconfigs }) => {
-          if (!kubeconfigs) return [];
-          const { reader, writer } = kubeconfigs;
-          return [[name, { reader: reader.secret, writer: writer.secret }]];
-        }),
-      ),
-    }),
-  );
+  const { document } = parts;
+  const { dnsPort } = parts.services.dns;
+  const values = {
+    dns: { settleSeconds: 0, resolver: `127.0.0.1:${dnsPort}`, port: dnsPort },
+    runtime: runtimeValues(parts),
+    endpoints: endpointValues(parts),
+    handshake: { allow: ['127.0.0.0/8'] },
+    admin: `user:${LOCAL_PERSON}`,
+  };
+  const places = placesOf(parts);
+  const parsed = parseConfig(embeddedDocument(document, values, places));
   const faults = [...('faults' in parsed ? parsed.faults : []), ...loopbackFaults(document)];
   if ('faults' in parsed || faults.length > 0) throw new ConfigurationFaults(faults);
-  return parsed.config;
+  return embeddedConfig(parsed.config, places);
+}
+
+function placesOf({ clusters, ca, acme }: Parts): EmbeddedPlaces {
+  const caCertificate = acme?.caFile === undefined ? ca?.tlsCa : readFileSync(acme.caFile, 'utf8');
+  return {
+    issuer: {
+      directory: acme?.directory ?? ca?.directoryUrl ?? '',
+      ...(caCertificate === undefined ? {} : { caCertificate }),
+    },
+    kubeconfigSecrets: new Map(
+      clusters.flatMap(({ name, kubeconfigs }) => {
+        if (!kubeconfigs) return [];
+        const { reader, writer } = kubeconfigs;
+        return [[name, { reader: reader.secret, writer: writer.secret }]];
+      }),
+    ),
+  };
 }
 
 function runtimeValues({ document, project, accounts, functionsUrl }: Parts): RawDocument {

@@ -55,7 +55,7 @@ export type System = Readonly<{
   clusters: readonly LocalCluster[];
   ca: AcmeCa | undefined;
   door: Door;
-  /** The configuration as one of the functions has it: with its own account. */
+  /** The configuration as one of the functions has it: with its own account, as long as the metadata server is the embedded one. */
   configOf: (role: Role) => Config;
   /** What the running functions are made of, for whoever wants to look through their eyes. */
   functions: Functions;
@@ -70,10 +70,13 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   const config = checkedConfig(parts);
   const provision = createProvision(() => services.metadata.accessToken(accounts.operator));
   await provisionAll(provision, config, parts);
-  const configOf = (role: Role): Config => ({
-    ...config,
-    endpoints: { ...config.endpoints, metadata: services.metadata.urlFor(accounts[role]) },
-  });
+  const configOf = (role: Role): Config => {
+    const { endpoints } = config;
+    // A written one wins, and has one account for all.
+    if (endpoints.metadata !== services.metadata.url) return config;
+    const metadata = services.metadata.urlFor(accounts[role]);
+    return { ...config, endpoints: { ...endpoints, metadata } };
+  };
   const surroundingsOf = surroundingsOfEach(options);
   const functions = functionsOf(configOf, surroundingsOf);
   serveFunctions(parts, functions);

@@ -1,35 +1,75 @@
 import Table from 'cli-table3';
 import type { LogEntry } from '../shared/log.ts';
-import type { Report } from './report.ts';
+import type { Report, ReportedHost } from './report.ts';
 
 /** A text of others on one line, without what would steer a terminal or make a log binary. */
 export const plain = (text: string): string => text.replace(/\p{Cc}+/gu, ' ');
 
-/** The final table, and below it whatever is not as it should be. */
-export function reportText(report: Report): string {
+/** The final table, in a terminal of so many columns, and below it whatever is not as it should be. */
+export function reportText(report: Report, columns = Number.POSITIVE_INFINITY): string {
   return [
-    ...(report.served.length > 0 ? [servedTable(report), ''] : []),
+    ...(report.served.length > 0 ? [servedTable(report, columns), ''] : []),
     ...problems(report).map(plain),
     summary(report),
   ].join('\n');
 }
 
-function servedTable({ served }: Report): string {
+type Row = Readonly<Record<(typeof HEADS)[number], string>>;
+type Widths = ReadonlyMap<keyof Row, number>;
+
+const HEADS = ['host', 'cluster', 'Secret', 'certificate', 'expires', 'proven'] as const;
+
+// What is given up first, and the width below which a column says nothing any more. The others stay whole.
+const DISPENSABLE = { certificate: 12, Secret: 12, expires: 10 } as const;
+
+const PADDING = 1;
+const GAP = 1;
+
+function servedTable({ served }: Report, columns: number): string {
+  const rows = served
+    .toSorted((a, b) => (`${a.cluster} ${a.host}` < `${b.cluster} ${b.host}` ? -1 : 1))
+    .map(rowOf);
+  const widths = fitted(widthsOf(rows), columns);
+  const heads = HEADS.filter((head) => widths.has(head));
   const table = new Table({
-    head: ['host', 'cluster', 'Secret', 'certificate', 'expires', 'proven'],
-    style: { head: [], border: [] },
+    head: [...heads],
+    colWidths: heads.map((head) => widths.get(head) ?? null),
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': PADDING },
     chars: PLAIN,
   });
-  const rows = served.toSorted((a, b) =>
-    `${a.cluster} ${a.host}` < `${b.cluster} ${b.host}` ? -1 : 1,
+  for (const row of rows) table.push(heads.map((head) => row[head]));
+  const gone = HEADS.filter((head) => !widths.has(head));
+  return `${table}${gone.length > 0 ? `\n(no room for: ${gone.join(', ')})` : ''}`;
+}
+
+const rowOf = ({ host, cluster, secret, certificate, notAfter, proven }: ReportedHost): Row => ({
+  host: plain(host),
+  cluster: plain(cluster),
+  Secret: plain(secret),
+  certificate: plain(shortId(certificate)),
+  expires: notAfter.toISOString().slice(0, 10),
+  proven: proven ? 'yes' : 'NO',
+});
+
+const widthsOf = (rows: readonly Row[]): Widths =>
+  new Map(
+    HEADS.map((head) => [
+      head,
+      PADDING + rows.reduce((widest, row) => Math.max(widest, row[head].length), head.length),
+    ]),
   );
-  for (const { host, cluster, secret, certificate, notAfter, proven } of rows)
-    table.push([
-      ...[host, cluster, secret, shortId(certificate)].map(plain),
-      notAfter.toISOString().slice(0, 10),
-      proven ? 'yes' : 'NO',
-    ]);
-  return table.toString();
+
+/** The columns that have room, each as wide as it may be: of what does not fit, one is cut, and left out when too little would be left. */
+function fitted(natural: Widths, columns: number): Widths {
+  const widths = new Map(natural);
+  for (const [head, least] of Object.entries(DISPENSABLE) as [keyof Row, number][]) {
+    const all = widths.values().reduce((sum, width) => sum + width + GAP, -GAP);
+    if (all <= columns) break;
+    const left = (widths.get(head) ?? 0) - (all - columns);
+    if (left >= least + PADDING) widths.set(head, left);
+    else widths.delete(head);
+  }
+  return widths;
 }
 
 function summary({ ok, certificates, acme, seconds }: Report): string {

@@ -111,14 +111,20 @@ const FIRST_KINDS = ['Namespace', 'IngressClass'];
 
 /**
  * Applies objects as `kubectl apply --server-side` does, namespaces first; a namespace that is named but
- * absent is created. What is refused is returned and does not keep the rest from being applied.
+ * absent is created. What is refused is returned and does not keep the rest from being applied. `onTried` hears of each how many are done.
  */
 export async function applyManifests(
   objects: readonly KubernetesObject[],
   access: ApiAccess,
+  onTried: (count: number) => void = () => {},
 ): Promise<{ faults: Refusal[] }> {
   const dispatcher = new Agent({ connect: { ca: access.ca } });
-  const api: Api = { ...access, dispatcher, kinds: new Map() };
+  let count = 0;
+  const tried = () => {
+    count += 1;
+    onTried(count);
+  };
+  const api: Api = { ...access, dispatcher, kinds: new Map(), tried };
   try {
     const first = FIRST_KINDS.map((kind) => objects.filter((object) => object.kind === kind));
     const rest = objects.filter(({ kind }) => !FIRST_KINDS.includes(kind));
@@ -134,12 +140,22 @@ export async function applyManifests(
 
 type Kind = Readonly<{ plural: string; namespaced: boolean }>;
 type Api = ApiAccess &
-  Readonly<{ dispatcher: Agent; kinds: Map<string, Promise<ReadonlyMap<string, Kind>>> }>;
+  Readonly<{
+    dispatcher: Agent;
+    kinds: Map<string, Promise<ReadonlyMap<string, Kind>>>;
+    tried: () => void;
+  }>;
 
 async function appliedAll(objects: readonly KubernetesObject[], api: Api): Promise<Refusal[]> {
   const limit = pLimit(AT_ONCE);
   const outcomes = await Promise.all(
-    objects.map((object) => limit(async () => refusalOf(object, await applyObject(object, api)))),
+    objects.map((object) =>
+      limit(async () => {
+        const message = await applyObject(object, api);
+        api.tried();
+        return refusalOf(object, message);
+      }),
+    ),
   );
   return outcomes.filter((refusal) => refusal !== undefined);
 }

@@ -1,7 +1,13 @@
 import { targetKey } from './grouping.ts';
 import { covers } from './names.ts';
 import { isAllowed } from './policy.ts';
-import type { CertificateRecord, IssuedCertificate, Target, VersionState } from './record.ts';
+import type {
+  CertificateRecord,
+  IssuedCertificate,
+  StoredRecord,
+  Target,
+  VersionState,
+} from './record.ts';
 import { recordAnnotations } from './record-annotations.ts';
 import type { Rules } from './request.ts';
 
@@ -38,6 +44,9 @@ export type Standing =
     }>
   | Readonly<{ state: 'refused'; reason: 'secret-type' | 'secret-foreign'; message: string }>
   | Readonly<{ state: 'unreadable'; message: string }>;
+
+/** What a Secret holds is better than the certificate that it should have, until that is renewed. Nothing is wrong with it meanwhile. */
+export type Held = Readonly<{ state: 'held'; reason: 'better-served'; message: string }>;
 
 const TLS_TYPE = 'kubernetes.io/tls';
 
@@ -120,17 +129,43 @@ export function shortcoming(
   return `not good before ${notBefore.toISOString()}`;
 }
 
+type Due = Pick<CertificateRecord['identity'], 'names' | 'issuer' | 'keyType'> &
+  Pick<IssuedCertificate, 'notAfter'>;
+
+/**
+ * Whether a certificate that is due to be renewed has to wait for that, because what a Secret holds is another one of the same kind that
+ * covers its names and is good for longer: a renewal that fails must not leave it with the worse. `fingerprint` is what the Secret says it holds.
+ */
+export function heldBack(
+  due: Due,
+  { id, record: { identity, issued } }: StoredRecord,
+  fingerprint: string | undefined,
+): Held | undefined {
+  if (issued?.fingerprint !== fingerprint || !issued || issued.notAfter <= due.notAfter)
+    return undefined;
+  if (identity.issuer !== due.issuer || identity.keyType !== due.keyType) return undefined;
+  const isCovered = (name: string) =>
+    identity.names?.some((pattern) => covers(pattern, name)) ?? false;
+  if (!due.names?.every(isCovered)) return undefined;
+  return {
+    state: 'held',
+    reason: 'better-served',
+    message: `holds certificate ${id} with the same names, good until ${issued.notAfter.toISOString()}; it gets this one as soon as that is renewed`,
+  };
+}
+
 /** Whether a list of versions, newest first, was made before a version that is known to exist: then it tells nothing of what is there. */
 export const lagsBehind = (versions: readonly VersionState[], known: number): boolean =>
   (versions[0]?.number ?? 0) < known;
 
 /**
- * What came of delivering a version. `listed` are the versions as they were found last, `refused` says what a person has to mend.
+ * What came of delivering a version. `listed` are the versions as they were found last, `failed` says what keeps the delivery open,
+ * `refused` what a person has to mend.
  */
 export type Outcome = Readonly<{
   issued: IssuedCertificate;
   listed: readonly VersionState[];
-  isComplete: boolean;
+  failed: readonly string[];
   /** Whether somebody waits for the moment of this very delivery. */
   isAsked: boolean;
   refused: readonly string[];
@@ -143,23 +178,31 @@ export type Outcome = Readonly<{
  */
 export function recorded(
   latest: CertificateRecord,
-  { issued, listed, isComplete, isAsked, refused, at }: Outcome,
+  { issued, listed, failed, isAsked, refused, at }: Outcome,
 ): CertificateRecord | undefined {
   const version = latest.issued?.version;
   if (version !== undefined && version > issued.version && !isWithdrawn(version, listed))
     return undefined;
+  const { manual, delivered } = latest;
+  const isComplete = failed.length === 0;
   const next: CertificateRecord = {
     ...latest,
     issued,
     // Another version than the one known is there: whatever failed before is over.
     failure: version === issued.version ? latest.failure : undefined,
-    delivered: isComplete ? { version: issued.version, at, failed: refused } : latest.delivered,
+    delivered: isComplete
+      ? { version: issued.version, at, failed: refused }
+      : // Whoever compares sees that it is open, and reads why.
+        {
+          version: issued.version - 1,
+          at: delivered?.at ?? at,
+          failed: [...failed, ...refused],
+        },
   };
-  const { manual, delivered } = latest;
   // Whoever asked by hand since then waits for the moment of a delivery.
   const isAwaited = isComplete && (isAsked || (manual && delivered && manual.at > delivered.at));
-  const isMoved = delivered?.version === issued.version && !isAwaited;
-  return isMoved && isSame(latest, next) ? undefined : next;
+  const isMoved = !isComplete || delivered?.version === issued.version;
+  return isMoved && !isAwaited && isSame(latest, next) ? undefined : next;
 }
 
 // A list lags behind: a version that is not in it may be good.

@@ -68,7 +68,7 @@ export type TargetPlan = Readonly<{
   standing: Standing | Held | Readonly<{ state: 'unseen' }>;
 }>;
 
-/** One certificate with all that the rules ask about it. `names` are unknown when only a record too small for them is left. */
+/** One certificate with all that the rules ask about it. `names` are unknown when only a record is left whose open order takes their room. */
 export type Case = Readonly<{
   id: string;
   identity: Pick<CertificateIdentity, 'issuer' | 'keyType'>;
@@ -201,7 +201,7 @@ function hasNoTarget(of: Case): Decision | undefined {
 }
 
 const isWritable = ({ standing: { state } }: TargetPlan) =>
-  state === 'current' || state === 'behind' || state === 'held';
+  state === 'current' || state === 'behind';
 
 type Hindered = TargetPlan & Readonly<{ standing: Readonly<{ message: string }> }>;
 
@@ -250,7 +250,8 @@ const isAhead = ({ reason, at }: Renewal, now: Date, horizonMs: number) =>
 
 const isNameless: Rule = ({ names }) => {
   if (names) return undefined;
-  const message = 'its list of names is too long for its record, and nothing asks for them now';
+  const message =
+    'its names made room in its record for an order that is under way; the worker puts them back';
   return { action: 'wait', reason: 'names-unknown', message };
 };
 

@@ -1,5 +1,5 @@
 import type { CertificateIdentity } from './certificate.ts';
-import { lagsBehind, standing } from './delivery.ts';
+import { heldBack, lagsBehind, standing } from './delivery.ts';
 import { askersOf, type DesiredCertificate, targetKey } from './grouping.ts';
 import {
   type Case,
@@ -9,7 +9,7 @@ import {
   type RepairReason,
   type TargetPlan,
 } from './plan-rules.ts';
-import type { Asker, StoredRecord, Target } from './record.ts';
+import type { Asker, IssuedCertificate, StoredRecord, Target } from './record.ts';
 import { abridged } from './record-annotations.ts';
 import { renewal } from './renewal.ts';
 import type { IssueReason } from './task.ts';
@@ -41,6 +41,7 @@ export function plan(facts: Facts): readonly PlanEntry[] {
   const stored = new Map(facts.inventory.map((record) => [record.id, record]));
   const desired = new Set(facts.desired.map(({ id }) => id));
   const seen: Seen = {
+    stored,
     serving: servingTargets(facts),
     isHidden: hiddenNamespaces(facts),
   };
@@ -64,6 +65,7 @@ type Found = Readonly<
 >;
 
 type Seen = Readonly<{
+  stored: ReadonlyMap<string, StoredRecord>;
   serving: ReadonlyMap<string, readonly Target[]>;
   isHidden: (asker: Asker) => boolean;
 }>;
@@ -101,13 +103,20 @@ function targetOf(key: string): Target {
   return { cluster, namespace, secret };
 }
 
-function caseOf({ desired, stored }: Found, { serving, isHidden }: Seen, facts: Facts): Case {
+function caseOf({ desired, stored }: Found, seen: Seen, facts: Facts): Case {
+  const { serving, isHidden } = seen;
   const { id } = desired ?? stored;
   const { identity } = desired ?? stored.record;
   const versions = knownVersions(id, stored, facts);
   const newest = versions?.find(({ state }) => state === 'enabled');
   // When every version was disabled or destroyed, there is no certificate any more.
   const issued = versions && !newest ? undefined : stored?.record.issued;
+  const wanted = { id, identity, issued };
+  const planned = (targets: readonly Target[], asked: boolean): readonly TargetPlan[] =>
+    targets.map((target) => {
+      const standing = standingOf(target, wanted, { seen, facts });
+      return { target, asked, standing };
+    });
   const served = (serving.get(id) ?? []).filter((target) => facts.mayHold(target, identity.names));
   return {
     id,
@@ -118,12 +127,10 @@ function caseOf({ desired, stored }: Found, { serving, isHidden }: Seen, facts: 
     issued,
     newest,
     targets: [
-      ...targetPlans(desired?.targets ?? [], true, { id, issued }, facts),
-      ...targetPlans(
+      ...planned(desired?.targets ?? [], true),
+      ...planned(
         served.filter((target) => !isTargetOf(desired, target)),
         false,
-        { id, issued },
-        facts,
       ),
     ],
     askers: askersOf([
@@ -145,20 +152,26 @@ function knownVersions(id: string, stored: StoredRecord | undefined, { versions 
 const isTargetOf = (desired: DesiredCertificate | undefined, target: Target) =>
   desired?.targets.some((asked) => targetKey(asked) === targetKey(target)) ?? false;
 
-function targetPlans(
-  targets: readonly Target[],
-  asked: boolean,
-  wanted: Parameters<typeof standing>[1],
-  facts: Facts,
-): readonly TargetPlan[] {
-  return targets.map((target) => {
-    const sight = facts.sights.get(targetKey(target));
-    return {
-      target,
-      asked,
-      standing: sight ? standing(sight, wanted, facts.installation) : { state: 'unseen' },
-    };
-  });
+type Wanted = Readonly<{
+  id: string;
+  identity: Case['identity'] & Readonly<{ names: readonly string[] | undefined }>;
+  issued: IssuedCertificate | undefined;
+}>;
+
+function standingOf(
+  target: Target,
+  wanted: Wanted,
+  { seen, facts }: Readonly<{ seen: Seen; facts: Facts }>,
+): TargetPlan['standing'] {
+  const sight = facts.sights.get(targetKey(target));
+  if (!sight) return { state: 'unseen' };
+  const stands = standing(sight, wanted, facts.installation);
+  const { issued, identity } = wanted;
+  if (stands.state !== 'behind' || sight.state !== 'present' || !issued) return stands;
+  if (renewal(issued, facts.now).at > facts.now) return stands;
+  const other = stands.serves === wanted.id ? undefined : seen.stored.get(stands.serves ?? '');
+  const due = { ...identity, notAfter: issued.notAfter };
+  return (other && heldBack(due, other, sight.secret.fingerprint)) ?? stands;
 }
 
 function entry(of: Case, facts: Facts): PlanEntry {
@@ -167,7 +180,7 @@ function entry(of: Case, facts: Facts): PlanEntry {
   const { task, ...decided } = decision(of, facts);
   // A record that is another's is neither written to nor delivered.
   const isOurs = decided.reason !== 'identity-mismatch';
-  const repair = isOurs ? repairReason(of) : undefined;
+  const repair = isOurs ? repairReason(of, facts) : undefined;
   const said =
     repair && decided.action === 'keep'
       ? { action: 'sync' as const, reason: repair, message: REPAIRS[repair] }
@@ -199,15 +212,13 @@ const REPAIRS: Readonly<Record<RepairReason, string>> = {
   'not-delivered': 'its newest version was not delivered yet',
 };
 
-function repairReason({
-  issued,
-  newest,
-  stored,
-  targets,
-  desired,
-}: Case): RepairReason | undefined {
+function repairReason(
+  { issued, newest, stored, targets, desired }: Case,
+  { now }: Facts,
+): RepairReason | undefined {
   if (newest && newest.number !== stored?.record.issued?.version) return 'version-changed';
-  if (!issued) return undefined;
+  // What has expired is written nowhere.
+  if (!issued || issued.notAfter <= now) return undefined;
   for (const { standing: of } of targets) if (of.state === 'behind') return of.reason;
   // Who asked last and cannot be read now cannot be written to either.
   const isReachable = desired || stored?.record.manual;

@@ -20,9 +20,35 @@ const LONGEST_ASKERS = 1024;
 const LONGEST_MESSAGE = 400;
 const LONGEST_LEFT = 2048;
 const MOST_FAILED = 5;
+// All annotations of a secret have 16 KiB, those of others among them.
+const MOST_BYTES = 15 * 1024;
 
-/** The record as annotations, each a short text that a person can read with gcloud. Empty fields are left out. */
-export function recordAnnotations(record: CertificateRecord): Readonly<Record<string, string>> {
+/**
+ * The record as annotations, each a short text that a person can read with gcloud. Empty fields are left out, and the names where all
+ * together would not fit: TXT values of an open order can be looked up nowhere else.
+ */
+export function recordAnnotations(record: CertificateRecord): Annotations {
+  const whole = annotationsOf(record);
+  return isFitting(whole) ? whole : annotationsOf(withoutNames(record));
+}
+
+/** Whether the record fits into the annotations, if need be without its names. */
+export const fits = (record: CertificateRecord): boolean =>
+  isFitting(annotationsOf(withoutNames(record)));
+
+type Annotations = Readonly<Record<string, string>>;
+
+const withoutNames = (record: CertificateRecord): CertificateRecord => ({
+  ...record,
+  identity: { ...record.identity, names: undefined },
+});
+
+const encoder = new TextEncoder();
+
+const isFitting = (annotations: Annotations): boolean =>
+  encoder.encode(Object.entries(annotations).flat().join('')).length <= MOST_BYTES;
+
+function annotationsOf(record: CertificateRecord): Annotations {
   const { failure, delivered, challenges, askers } = record;
   const fields = {
     identity: record.identity,

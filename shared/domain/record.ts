@@ -56,7 +56,7 @@ export type Delivery = Readonly<{ version: number; at: Date; failed: readonly st
 
 /**
  * What is known about a certificate, kept in the annotations of its secret, one annotation a field, so that a whole
- * fleet is read with one list and no key. Names beyond 2 KiB are left out: the digest stands for them.
+ * fleet is read with one list and no key. `names` are undefined where they were left out for want of room: the digest stands for them.
  */
 export type CertificateRecord = Readonly<{
   identity: Readonly<{
@@ -89,8 +89,6 @@ export type VersionState = Readonly<{
   state: 'enabled' | 'disabled' | 'destroyed';
 }>;
 
-const LONGEST_NAMES = 2048;
-
 /** A record of a certificate that was never worked on. */
 export function newRecord(
   identity: CertificateIdentity,
@@ -98,12 +96,7 @@ export function newRecord(
 ): CertificateRecord {
   const { names, issuer, keyType } = identity;
   return {
-    identity: {
-      names: JSON.stringify(names).length <= LONGEST_NAMES ? names : undefined,
-      namesDigest: digest(names),
-      issuer,
-      keyType,
-    },
+    identity: { names, namesDigest: digest(names), issuer, keyType },
     askers: asked.askers,
     manual: asked.manual,
     lease: undefined,

@@ -74,15 +74,20 @@ export async function removeChallenges(
   return left.flat();
 }
 
-/** Destroys the key of an order that is over. When the lease is lost, the key may be that of another order and stays. */
-export async function forgetKey(attempt: Attempt): Promise<void> {
+/**
+ * Destroys the key of an order that is over, and answers whether none of it is left. When the lease is lost, the key may be that of
+ * another order and is none of our business.
+ */
+export async function forgetKey(attempt: Attempt): Promise<boolean> {
   const { ports, settings, certificate } = attempt;
   try {
     const stored = await ports.records.read(certificate);
     if (stored && isHeld(stored.record, attempt))
       await ports.vault.destroy(pendingName(settings, certificate), stored.record.order?.key);
+    return true;
   } catch (error) {
     ports.log.warn('pending key left behind', { certificate, reason: messageOf(error) });
+    return false;
   }
 }
 
@@ -100,8 +105,30 @@ export async function save(
 ): Promise<StoredRecord> {
   return attempt.ports.records.update(attempt.certificate, (latest) => {
     requireLease(latest, attempt);
-    return change(latest);
+    return named(change(latest), attempt);
   });
+}
+
+/** A last write, for which the lease may be over, but not another's: then the record stays as it is. */
+export async function saveIfOurs(
+  attempt: Attempt,
+  change: (record: CertificateRecord) => CertificateRecord,
+): Promise<StoredRecord> {
+  return attempt.ports.records.update(attempt.certificate, (latest) =>
+    isOurs(latest, attempt) ? named(change(latest), attempt) : undefined,
+  );
+}
+
+/** Whether the lease is ours, or was and nobody took it since. */
+export const isOurs = (record: CertificateRecord, { holder }: Attempt) =>
+  record.lease?.holder === holder;
+
+// A large record is without its names while TXT values take their room. A worker has them from its task, so they are never lost.
+function named(
+  record: CertificateRecord | undefined,
+  { identity: { names } }: Attempt,
+): CertificateRecord | undefined {
+  return record && { ...record, identity: { ...record.identity, names } };
 }
 
 /** A request that timed out keeps running: before each step that cannot be taken back the lease is read again. */

@@ -1,5 +1,7 @@
 import pLimit from 'p-limit';
 import {
+  type Held,
+  heldBack,
   lagsBehind,
   mayHold,
   type SecretMetadata,
@@ -8,6 +10,7 @@ import {
 } from '../domain/delivery.ts';
 import { targetKey } from '../domain/grouping.ts';
 import type { IssuedCertificate, StoredRecord, Target, VersionState } from '../domain/record.ts';
+import { renewal } from '../domain/renewal.ts';
 import type { Rules } from '../domain/request.ts';
 import { CertificateError, messageOf } from '../errors.ts';
 import type {
@@ -31,11 +34,11 @@ export type DeliverPorts = Readonly<{
 
 /**
  * How a target ended. `failed` may work the next time, `refused` needs a person to see to the Secret, `withheld` to the version or the
- * rules, which do not give the Secret every name of it.
+ * rules, which do not give the Secret every name of it. `held` is what keeps a better certificate until this one is renewed.
  */
 export type Written = Readonly<{
   target: Target;
-  state: 'written' | 'unchanged' | 'refused' | 'withheld' | 'failed';
+  state: 'written' | 'unchanged' | 'held' | 'refused' | 'withheld' | 'failed';
   reason: string | undefined;
 }>;
 
@@ -50,18 +53,20 @@ export type Consignment = Readonly<{
   atLeast: number;
 }>;
 
-/** A version and what is in it, with all the versions there were. */
+/** A version and what is in it, with all the versions there were. One that `isOver` has expired: it is known, and goes nowhere. */
 export type Newest = Readonly<{
   bundle: Bundle;
   issued: IssuedCertificate;
   names: readonly string[];
   listed: readonly VersionState[];
+  isOver: boolean;
 }>;
 
 /**
  * The newest enabled version, or undefined when none is enabled: the newest enabled version is the certificate. Throws
  * `store-unavailable` while the list lags behind what is known to exist, and `certificate-invalid` for a version, imported by
- * hand, that would be worse than what is served.
+ * hand, that would be worse than what is served. One that has expired is no fault unless another one is recorded that is enabled and good:
+ * it is what there is, and has to be known to be renewed.
  */
 async function newestVersion(
   { stored: { id, record }, names: wanted, atLeast }: Consignment,
@@ -77,18 +82,24 @@ async function newestVersion(
   if (version === undefined) return undefined;
   const bundle = await reader.read(id, version);
   const { names, ...described } = pki.describe(bundle);
+  const newest = { bundle, issued: { version, ...described }, names, listed };
+  const others = listed.filter(({ number, state }) => number !== version && state === 'enabled');
+  const now = time.now();
+  const isBetter = ({ number }: VersionState) =>
+    number === record.issued?.version && record.issued.notAfter > now;
+  if (described.notAfter <= now && !others.some(isBetter)) return { ...newest, isOver: true };
   // What is recorded was good for its names when it was.
   const isRecorded = described.fingerprint === record.issued?.fingerprint;
   const problem =
     wanted || isRecorded
-      ? shortcoming({ ...described, names }, wanted ?? [], time.now())
+      ? shortcoming({ ...described, names }, wanted ?? [], now)
       : 'for names that nobody can check: its record has no room for them, and nothing asks for them now';
   if (problem)
     throw new CertificateError(
       'certificate-invalid',
-      `version ${version} of certificate ${id} is ${problem}; disable it, and the one before is used`,
+      `version ${version} of certificate ${id} is ${problem}; disable it, and ${others.length > 0 ? 'the one before is used' : 'another is issued'}`,
     );
-  return { bundle, issued: { version, ...described }, names, listed };
+  return { ...newest, isOver: false };
 }
 
 const MOST_ROUNDS = 5;
@@ -106,13 +117,13 @@ export async function deliver(
 ): Promise<Readonly<{ newest: Newest; written: readonly Written[] }> | undefined> {
   const limit = pLimit(AT_ONCE);
   const written: Written[] = [];
-  const { stored } = consignment;
   let open = consignment.recipients;
   for (let round = 1; ; round += 1) {
     const looks = await Promise.all(open.map((target) => limit(() => look(target, ports))));
     const newest = await newestVersion(consignment, ports);
     if (!newest) return undefined;
-    const writing: Writing = { stored, newest, ports, rules };
+    if (newest.isOver) return { newest, written };
+    const writing: Writing = { consignment, newest, ports, rules };
     const results = await Promise.all(looks.map((seen) => limit(() => tried(seen, writing))));
     written.push(...results.filter((result) => result !== undefined));
     open = open.filter((_, index) => results[index] === undefined);
@@ -156,7 +167,7 @@ function failure(target: Target, error: unknown): Written {
 }
 
 type Writing = Readonly<{
-  stored: StoredRecord;
+  consignment: Consignment;
   newest: Newest;
   ports: DeliverPorts;
   rules: Rules;
@@ -176,7 +187,8 @@ async function write(
   { target, claim, secret }: Extract<Look, { secret: unknown }>,
   writing: Writing,
 ): Promise<Written | undefined> {
-  const { stored, newest, ports, rules } = writing;
+  const { newest, ports, rules } = writing;
+  const { stored } = writing.consignment;
   const stands = standing(
     secret ? { state: 'present', secret } : { state: 'absent' },
     { id: stored.id, issued: newest.issued },
@@ -194,6 +206,8 @@ async function write(
       state: 'refused',
       reason: `certificate ${taken} was asked for it later, by hand`,
     };
+  const held = secret && (await heldBy(secret, writing));
+  if (held) return { target, state: held.state, reason: held.message };
   const writer = await ports.writers(target.cluster);
   const result = await writer.apply(
     target,
@@ -217,13 +231,25 @@ function withheld(target: Target, { names, issued }: Newest, rules: Rules): Writ
 async function takenBy(
   target: Target,
   serves: string | undefined,
-  { stored, ports }: Writing,
+  { consignment: { stored }, ports }: Writing,
 ): Promise<string | undefined> {
   const mine = stored.record.manual;
   if (!serves || serves === stored.id || !mine || !hasTarget(mine.targets, target))
     return undefined;
   const other = (await ports.records.read(serves))?.record.manual;
   return other && hasTarget(other.targets, target) && other.at > mine.at ? serves : undefined;
+}
+
+/** What is due to be renewed does not take the place of something better: it is renewed first. */
+async function heldBy(
+  { certificate: serves, fingerprint }: SecretMetadata,
+  { consignment: { stored, names }, newest: { issued }, ports }: Writing,
+): Promise<Held | undefined> {
+  const now = ports.time.now();
+  if (!serves || serves === stored.id || renewal(issued, now).at > now) return undefined;
+  const other = await ports.records.read(serves);
+  const due = { ...stored.record.identity, names, notAfter: issued.notAfter };
+  return other && heldBack(due, other, fingerprint);
 }
 
 const hasTarget = (targets: readonly Target[], target: Target) =>

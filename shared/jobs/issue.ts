@@ -16,7 +16,9 @@ import {
   type IssuePorts,
   type IssueSettings,
   isHeld,
+  isOurs,
   removeChallenges,
+  saveIfOurs,
 } from './attempt.ts';
 import { obtain } from './order.ts';
 
@@ -65,7 +67,7 @@ export async function issue(
     deadline: new Date(now.getTime() + WORKER_MS),
   };
   try {
-    if (task.reason === 'clean-up') return { certificate, ...(await cleanedUp(attempt, taken)) };
+    if (isOver(task, taken.record)) return { certificate, ...(await cleanedUp(attempt, taken)) };
     const issued = await obtain(attempt, taken);
     return {
       certificate,
@@ -114,7 +116,8 @@ function idleReason(task: IssueTask, record: CertificateRecord, now: Date): Outc
   if (task.reason === 'clean-up') return tidyReason(task, record);
   if (isStale(task, record)) return { state: 'kept', reason: 'another attempt was made meanwhile' };
   if (task.reason === 'manual') return undefined;
-  if (!isWanted(record)) return { state: 'kept', reason: 'nothing asks for it any more' };
+  if (!isWanted(record))
+    return isTidy(record) ? { state: 'kept', reason: 'nothing asks for it any more' } : undefined;
   if (order) return undefined;
   const early = now.getTime() + CLOCK_SKEW_MS;
   if (failure && failure.retryAt.getTime() > early)
@@ -124,26 +127,33 @@ function idleReason(task: IssueTask, record: CertificateRecord, now: Date): Outc
     : undefined;
 }
 
+const isTidy = ({ order, challenges }: CertificateRecord) => !order && challenges.length === 0;
+
+/** Whether there is nothing to do but to clean up. A worker does it at once where it may be the last that knows the names. */
+const isOver = ({ reason }: IssueTask, record: CertificateRecord) =>
+  reason === 'clean-up' || (reason !== 'manual' && !isWanted(record));
+
 // It may come twice or late, when the key of another order must not be touched, nor that of an order which is wanted again.
 function tidyReason(task: IssueTask, record: CertificateRecord): Outcome | undefined {
-  const { order, challenges } = record;
-  if (!order && challenges.length === 0) return { state: 'kept', reason: 'nothing is left behind' };
+  const { order } = record;
+  if (isTidy(record)) return { state: 'kept', reason: 'nothing is left behind' };
   if (!order || (order.url === task.order && !isWanted(record))) return undefined;
   return { state: 'kept', reason: 'an order is under way' };
 }
 
 async function cleanedUp(attempt: Attempt, { record }: StoredRecord): Promise<Outcome> {
   const left = await removeChallenges(attempt, record.challenges);
-  await forgetKey(attempt);
-  await attempt.ports.records.update(attempt.certificate, (latest) =>
-    isOurs(latest, attempt)
-      ? { ...latest, order: undefined, challenges: left, lease: undefined }
-      : undefined,
-  );
+  const isForgotten = await forgetKey(attempt);
+  await saveIfOurs(attempt, (latest) => ({
+    ...latest,
+    order: isForgotten ? undefined : latest.order,
+    challenges: left,
+    lease: undefined,
+  }));
   const reason =
-    left.length > 0
-      ? 'a TXT record of a lost attempt cannot be removed; a later tick tries again'
-      : 'what a lost attempt left behind is removed';
+    left.length === 0 && isForgotten
+      ? 'what a lost attempt left behind is removed'
+      : 'a TXT record or the key of a lost attempt cannot be removed; a later tick tries again';
   return { state: 'kept', reason };
 }
 
@@ -155,11 +165,8 @@ async function ended(error: CertificateError, attempt: Attempt): Promise<Outcome
 }
 
 async function unfinished(error: CertificateError, attempt: Attempt): Promise<Outcome> {
-  const { ports, certificate } = attempt;
-  const retryAt = error.retryAt ?? ports.time.now();
-  const stored = await ports.records.update(certificate, (latest) =>
-    isOurs(latest, attempt) ? { ...latest, lease: undefined } : undefined,
-  );
+  const retryAt = error.retryAt ?? attempt.ports.time.now();
+  const stored = await saveIfOurs(attempt, (latest) => ({ ...latest, lease: undefined }));
   await tryAgain(attempt, stored, attempt.reason === 'manual' ? 'manual' : 'resume', retryAt);
   return { state: 'unfinished', retryAt, message: error.message };
 }
@@ -167,13 +174,11 @@ async function unfinished(error: CertificateError, attempt: Attempt): Promise<Ou
 const LOST = { state: 'kept', reason: 'the lease was lost; another worker has it' } as const;
 
 async function failed(error: CertificateError, attempt: Attempt): Promise<Outcome> {
-  const { ports, certificate } = attempt;
-  const now = ports.time.now();
+  const now = attempt.ports.time.now();
   const { record: before } = await recordOf(attempt);
   if (!isOurs(before, attempt)) return LOST;
   const left = await tidied(error, before, attempt);
-  const stored = await ports.records.update(certificate, (latest) => {
-    if (!isOurs(latest, attempt)) return undefined;
+  const stored = await saveIfOurs(attempt, (latest) => {
     const kept = error.retryable ? latest : { ...latest, order: undefined, challenges: left };
     return { ...kept, lease: undefined, failure: failureOf(error, latest, now) };
   });
@@ -217,8 +222,6 @@ async function tidied(
   if (!error.retryable) await forgetKey(attempt);
   return left;
 }
-
-const isOurs = (record: CertificateRecord, { holder }: Attempt) => record.lease?.holder === holder;
 
 async function recordOf({ ports, certificate }: Attempt): Promise<StoredRecord> {
   const stored = await ports.records.read(certificate);

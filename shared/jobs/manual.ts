@@ -94,7 +94,7 @@ export async function renewByHand(
   if (!names)
     return refused(
       'names-unknown',
-      `the names of certificate ${id} do not fit its record; ask for them again with all its names`,
+      `the names of certificate ${id} make room in its record for an order that is under way; ask again once that has ended`,
     );
   await enqueue(before, { names, issuer, keyType }, ports);
   const isDelivered = before.record.askers.length + (before.record.manual?.targets.length ?? 0) > 0;

@@ -7,7 +7,7 @@ import {
   type SavedChallenge,
   type StoredRecord,
 } from '../domain/record.ts';
-import { remembered } from '../domain/record-annotations.ts';
+import { fits, remembered } from '../domain/record-annotations.ts';
 import { CertificateError } from '../errors.ts';
 import type { CertificateAuthority, Order } from '../ports.ts';
 import {
@@ -19,7 +19,15 @@ import {
   save,
 } from './attempt.ts';
 import { placements } from './placement.ts';
-import { type Asked, type PendingKey, type Provable, polled, proven, refusedBy } from './proof.ts';
+import {
+  type Asked,
+  challengesLike,
+  type PendingKey,
+  type Provable,
+  polled,
+  proven,
+  refusedBy,
+} from './proof.ts';
 
 /**
  * From a record under our lease to a stored certificate. What must be known after a crash is recorded before the step that makes it
@@ -83,13 +91,15 @@ async function resumed(order: Order, saved: DatedOrder, attempt: Attempt): Promi
 async function placed(
   attempt: Attempt,
   authority: CertificateAuthority,
-  { challenges, issued }: CertificateRecord,
+  record: CertificateRecord,
 ): Promise<Opened> {
+  const { challenges, issued } = record;
   const { ports, identity, certificate } = attempt;
   const places = await placements(attempt);
   const left = remembered(await removeChallenges(attempt, challenges));
   // A list lags behind, and the version that is recorded would be taken for what this order made.
   const after = Math.max(await newestVersion(attempt), issued?.version ?? 0);
+  requireRoom({ ...record, challenges: [...left, ...challengesLike(identity.names, places)] });
   await assertLease(attempt);
   const order = await authority.newOrder(identity.names);
   const { url, status } = order;
@@ -98,6 +108,15 @@ async function placed(
   await save(attempt, (latest) => ({ ...latest, order: saved, challenges: left }));
   ports.log.info('order placed', { certificate, order: url, status });
   return { order, after, placedAt, added: undefined, key: undefined, places };
+}
+
+/** Throws before an order is spent on names whose TXT values could not be recorded: what is not recorded is not written. */
+function requireRoom(record: CertificateRecord): void {
+  if (fits(record)) return;
+  throw new CertificateError(
+    'request-invalid',
+    'the TXT values that prove all its names do not fit into its record; ask for fewer names in one certificate',
+  );
 }
 
 async function newestVersion({ ports, certificate }: Attempt): Promise<number> {
@@ -155,18 +174,21 @@ async function finalized(ready: Order, key: PendingKey, asked: Asked): Promise<O
   return polled(order, ['processing', 'ready'], asked);
 }
 
-/** Everything of the attempt that must not outlive it goes; what could not be removed stays recorded for a later tick. */
+/** Everything of the attempt that must not outlive it goes; what could not be removed stays recorded for a later tick: a key by its order. */
 async function closed(
   attempt: Attempt,
   issued: IssuedCertificate,
   challenges: readonly SavedChallenge[],
 ): Promise<IssuedCertificate> {
-  const [left] = await Promise.all([removeChallenges(attempt, challenges), forgetKey(attempt)]);
+  const [left, isForgotten] = await Promise.all([
+    removeChallenges(attempt, challenges),
+    forgetKey(attempt),
+  ]);
   await save(attempt, (latest) => ({
     ...latest,
     lease: undefined,
     failure: undefined,
-    order: undefined,
+    order: isForgotten ? undefined : latest.order,
     challenges: left,
   }));
   return issued;

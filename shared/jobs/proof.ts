@@ -106,6 +106,15 @@ function answerable(
   ];
 }
 
+// A SHA-256 in base64url (RFC 8555 section 8.4).
+const VALUE = 'x'.repeat(43);
+
+/** As large as the TXT values of an order for these names will be. */
+export const challengesLike = (
+  names: readonly string[],
+  places: readonly Placement[],
+): readonly SavedChallenge[] => names.map((name) => savedChallenge(name, VALUE, places));
+
 function savedChallenge(name: string, value: string, places: readonly Placement[]): SavedChallenge {
   const place = places.find(({ challenge }) => challenge === challengeName(name));
   if (!place)

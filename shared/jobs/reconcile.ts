@@ -16,6 +16,7 @@ import {
   type Survey,
   type SurveyPorts,
   type SurveySettings,
+  sayFault,
   survey,
 } from './survey.ts';
 
@@ -53,10 +54,7 @@ async function attempted(entry: PlanEntry, ports: ReconcilePorts): Promise<Fault
     await act(entry, ports);
     return undefined;
   } catch (error) {
-    ports.log.error('certificate not handed on', {
-      certificate: entry.id,
-      reason: messageOf(error),
-    });
+    sayFault('certificate not handed on', { error, certificate: entry.id }, ports.log);
     return { resource: `certificate ${entry.id}`, message: messageOf(error) };
   }
 }

@@ -15,11 +15,12 @@ import {
   type Requests,
   type Rules,
 } from '../domain/request.ts';
-import { inTurn, targetsToLookAt } from '../domain/rotation.ts';
-import { messageOf } from '../errors.ts';
+import { inTurn, looks } from '../domain/rotation.ts';
+import { CertificateError, messageOf, needsPerson } from '../errors.ts';
 import type {
   CertificateRecords,
   CertificateVersions,
+  Fields,
   Log,
   Readers,
   Time,
@@ -93,6 +94,16 @@ export async function survey(ports: SurveyPorts, settings: SurveySettings): Prom
   };
 }
 
+/** Says what could not be read or done, and went by: what may be over by the next tick is a warning, what a person has to mend calls one. */
+export function sayFault(
+  message: string,
+  { error, ...fields }: Fields & Readonly<{ error: unknown }>,
+  log: Log,
+): void {
+  const code = error instanceof CertificateError ? error.code : 'internal';
+  log[needsPerson(code) ? 'error' : 'warn'](message, { code, ...fields, reason: messageOf(error) });
+}
+
 type ClusterIngresses = Readonly<{ cluster: string; ingresses: readonly Ingress[] }>;
 
 async function readClusters({ readers, log }: SurveyPorts, { clusters }: Rules) {
@@ -104,7 +115,7 @@ async function readClusters({ readers, log }: SurveyPorts, { clusters }: Rules) 
       try {
         found.push({ cluster: name, ingresses: await (await readers(name)).ingresses() });
       } catch (error) {
-        log.error('cluster unreadable', { cluster: name, reason: messageOf(error) });
+        sayFault('cluster unreadable', { error, cluster: name }, log);
         faults.push({ resource: `cluster ${name}`, message: messageOf(error) });
         unreadable.push(name);
       }
@@ -125,7 +136,7 @@ export async function readZones(
       try {
         for (const { dnsName } of await zones.list(project)) suffixes.push(dnsName);
       } catch (error) {
-        log.error('zones unreadable', { project, reason: messageOf(error) });
+        sayFault('zones unreadable', { error, project }, log);
         faults.push({ resource: `zones of project ${project}`, message: messageOf(error) });
       }
     }),
@@ -185,11 +196,10 @@ const turnOf = (now: Date) => Math.floor(now.getTime() / HORIZON_MS);
 /** A look at the Secrets whose turn it is. */
 async function looked(ports: SurveyPorts, rules: Rules, known: Known) {
   const { now } = known;
-  const others = bystanders(known, rules);
-  const targets = targetsToLookAt({
+  const { targets, unlooked } = looks({
     desired: known.certificates,
     inventory: new Map(known.inventory.map((stored) => [stored.id, stored])),
-    bystanders: others,
+    bystanders: bystanders(known, rules),
     now,
     horizonMs: HORIZON_MS,
     most: MOST_TARGET_READS,
@@ -201,21 +211,7 @@ async function looked(ports: SurveyPorts, rules: Rules, known: Known) {
       limit(async () => [targetKey(target), await sight(target, ports)] as const),
     ),
   );
-  const candidates = [
-    ...known.certificates.flatMap((certificate) => certificate.targets),
-    ...others,
-  ];
-  return { sights: new Map(sights), unlooked: namespacesBeyond(targets, candidates) };
-}
-
-/** The namespaces, as `cluster/namespace`, of the candidates that are not among those looked at. */
-function namespacesBeyond(
-  seen: readonly Target[],
-  candidates: readonly Target[],
-): ReadonlySet<string> {
-  const keys = new Set(seen.map(targetKey));
-  const beyond = candidates.filter((target) => !keys.has(targetKey(target)));
-  return new Set(beyond.map(({ cluster, namespace }) => `${cluster}/${namespace}`));
+  return { sights: new Map(sights), unlooked };
 }
 
 /** Secrets that an Ingress names without asking for anything, where we wrote before: they may still serve a certificate of ours. */
@@ -260,7 +256,7 @@ export async function sight(
 
 /** The version states of the certificates whose turn it is. */
 async function readVersions(inventory: readonly StoredRecord[], now: Date, ports: SurveyPorts) {
-  const all = inventory.map(({ id }) => id);
+  const all = new Map(inventory.map(({ id }) => [id, id]));
   const ids = inTurn(all, MOST_VERSION_READS, turnOf(now));
   const limit = pLimit(AT_ONCE);
   const versions = await Promise.all(ids.map((id) => limit(() => versionsOf(id, ports))));
@@ -274,7 +270,7 @@ async function versionsOf(
   try {
     return [[id, await versions.list(id)]];
   } catch (error) {
-    log.warn('versions unreadable', { certificate: id, reason: messageOf(error) });
+    sayFault('versions unreadable', { error, certificate: id }, log);
     return [];
   }
 }

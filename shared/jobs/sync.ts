@@ -52,12 +52,23 @@ export async function sync(
   const found = await recipients({ stored, named: message.targets }, ports.writers, rules);
   // Who cannot be asked now may be the one who knows the names.
   if (!found.names && found.faults.length > 0) throw undelivered(certificate, found.faults);
+  requireNames(stored, found);
   const atLeast = Math.max(message.version ?? 0, stored.record.issued?.version ?? 0);
   const done = await deliver({ stored, ...found, atLeast }, ports, rules);
   if (!done) return { certificate, state: 'nothing', reason: 'no version is enabled' };
   report(certificate, done, ports.log);
   const isAsked = message.reason === ASKED;
   return concluded(stored, { ...found, ...done, isAsked }, { ports, settings });
+}
+
+/** Who asks by hand, or not at all, has no other names than the record's, which a large one is without while an order is open. */
+function requireNames({ id, record }: StoredRecord, { names }: Recipients): void {
+  const { identity, manual, order } = record;
+  if (identity.names || !order || (names && !manual)) return;
+  throw new CertificateError(
+    'unfinished',
+    `the names of certificate ${id} make room in its record for an order that is under way; it is delivered once that has ended`,
+  );
 }
 
 type Done = NonNullable<Awaited<ReturnType<typeof deliver>>>;
@@ -73,6 +84,7 @@ async function concluded(
   const { id: certificate } = stored;
   const { newest, written, faults, isAsked } = delivered;
   const { version } = newest.issued;
+  if (newest.isOver) return expired(stored, delivered, ports);
   const withheld = sentences(written, 'withheld');
   if (withheld.length > 0 && version !== stored.record.issued?.version)
     throw unrecorded(certificate, version, withheld);
@@ -85,6 +97,18 @@ async function concluded(
   return isNewest
     ? { certificate, state: 'delivered', version, targets: written, proofs }
     : { certificate, state: 'nothing', reason: `a newer version than ${version} came in between` };
+}
+
+/** Nothing is written, and nothing comes again: what is recorded is renewed at the next tick. */
+async function expired(
+  stored: StoredRecord,
+  { newest, isAsked }: Delivered,
+  ports: SyncPorts,
+): Promise<SyncOutcome> {
+  const { version, notAfter } = newest.issued;
+  const reason = `version ${version} is good until ${notAfter.toISOString()} only, so it is written nowhere until it is renewed`;
+  await record(stored, { newest, failed: [reason], refused: [], isAsked }, ports);
+  return { certificate: stored.id, state: 'nothing', reason };
 }
 
 async function proven(
@@ -127,6 +151,7 @@ function report(certificate: string, { newest, written }: Done, log: Log): void 
     if (state === 'refused') log.error('secret refused', fields);
     else if (state === 'withheld') log.warn('secret refused', fields);
     else if (state === 'failed') log.warn('secret not written', fields);
+    else if (state === 'held') log.info('secret held', fields);
     else if (state === 'written') log.info('secret written', fields);
   }
 }
@@ -152,7 +177,7 @@ async function record(
   const isBack = (before.issued?.version ?? 0) > issued.version;
   const outcome: Outcome = {
     ...{ issued, listed: isBack ? await versions.list(id) : newest.listed },
-    ...{ refused, isComplete: failed.length === 0, isAsked, at: time.now() },
+    ...{ refused, failed, isAsked, at: time.now() },
   };
   const { record: latest } = await records.update(
     id,

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { SecretMetadata, Sight, Standing } from '../../shared/domain/delivery.ts';
 import {
+  heldBack,
   lagsBehind,
   mayHold,
   recorded,
@@ -10,7 +11,19 @@ import {
 } from '../../shared/domain/delivery.ts';
 import type { CertificateRecord, VersionState } from '../../shared/domain/record.ts';
 import type { Rules } from '../../shared/domain/request.ts';
-import { cluster, day, desired, issued, later, record, rules, secret, target } from './build.ts';
+import {
+  cluster,
+  day,
+  desired,
+  identity,
+  issued,
+  later,
+  record,
+  rules,
+  secret,
+  stored,
+  target,
+} from './build.ts';
 
 const { id } = desired();
 /** Versions in these states, the newest first. */
@@ -199,8 +212,10 @@ describe('the record after a delivery', () => {
   const done = (version: number, failed: readonly string[] = []) => ({
     delivered: { version, at: day(0), failed },
   });
+  const open = (version: number, ...failed: readonly string[]) => done(version, failed);
+  const away = (...failed: readonly string[]) => ({ failed });
   const outcome = (differs: Partial<Parameters<typeof recorded>[1]> = {}) => ({
-    ...{ issued: issued(), listed: numbered(['enabled']), isComplete: true, refused: [] },
+    ...{ issued: issued(), listed: numbered(['enabled']), failed: [], refused: [] },
     ...{ isAsked: false, at: day(1) },
     ...differs,
   });
@@ -222,10 +237,18 @@ describe('the record after a delivery', () => {
       ),
       outcome({ refused: long }),
     ],
-    ['was complete once, and the alias is there', {}, outcome({ isComplete: false })],
+    [
+      'says so already of what is open',
+      open(0, 'a', 'b'),
+      outcome({ ...away('a'), refused: ['b'] }),
+    ],
     ['says so since somebody asked by hand', asked(0), outcome()],
-    ['was asked for by hand and is not complete', asked(0.5), outcome({ isComplete: false })],
-    ['is waited for and is not complete', done(1), outcome({ isAsked: true, isComplete: false })],
+    [
+      'was asked for by hand and is open as it was',
+      { ...asked(0.5), ...open(0, 'a') },
+      outcome(away('a')),
+    ],
+    ['is waited for and is open as it was', open(0, 'a'), outcome({ isAsked: true, ...away('a') })],
     [
       'names a newer version than is listed, which was recorded meanwhile',
       { issued: two, ...done(2) },
@@ -271,16 +294,28 @@ describe('the record after a delivery', () => {
       { issued: two, delivered: newest },
     ],
     [
-      'keeps the last complete delivery, and moves the alias',
+      'says what keeps a delivery open, before what was refused, and moves the alias',
       { issued: two, ...done(1) },
-      outcome({ issued: two, isComplete: false }),
-      { issued: two, ...done(1) },
+      outcome({ issued: two, ...away('a'), refused: ['b'] }),
+      { issued: two, ...open(1, 'a', 'b') },
     ],
     [
-      'is the first',
+      'is open about one that was complete before, whose moment nobody takes for a new one',
+      {},
+      outcome(away('a')),
+      open(0, 'a'),
+    ],
+    [
+      'says what keeps the very first open',
       { issued: undefined, delivered: undefined },
-      outcome({ isComplete: false }),
-      { issued: issued(), delivered: undefined },
+      outcome(away('a')),
+      { issued: issued(), delivered: { version: 0, at: day(1), failed: ['a'] } },
+    ],
+    [
+      'says no more of what was open once everybody has it',
+      open(0, 'a'),
+      outcome(),
+      { delivered: { ...newest, version: 1 } },
     ],
     [
       'names other Secrets that were refused',
@@ -309,4 +344,36 @@ describe('the record after a delivery', () => {
   ])('%s', ([, differs, of, expected]) =>
     expect(recorded(record(differs), of)).toEqual(record({ ...differs, ...expected })),
   );
+});
+
+describe('a certificate that is due', () => {
+  const better = (
+    differs: Partial<CertificateRecord> = {},
+    of: Parameters<typeof identity>[0] = { names: ['new.a.test', 'www.a.test'] },
+  ) =>
+    stored({ issued: issued({ fingerprint: 'f9', notAfter: day(160) }), ...differs }, identity(of));
+  const due = { ...identity(), notAfter: day(90) };
+  const nameless = { ...better().record.identity, names: undefined };
+
+  test('is not put over another that covers its names and is good for longer', () => {
+    const { id } = better();
+    expect(heldBack(due, better(), 'f9')).toEqual({
+      state: 'held',
+      reason: 'better-served',
+      message: `holds certificate ${id} with the same names, good until 2026-06-10T00:00:00.000Z; it gets this one as soon as that is renewed`,
+    });
+    expect(heldBack(due, better({}, { names: ['*.a.test'] }), 'f9')).toBeDefined();
+    expect(heldBack({ ...due, notAfter: later(day(160), -1) }, better(), 'f9')).toBeDefined();
+  });
+
+  test.for<[string, Parameters<typeof heldBack>]>([
+    ['another that is good no longer', [{ ...due, notAfter: day(160) }, better(), 'f9']],
+    ['an older version of another', [due, better(), 'f8']],
+    ['what no record knows', [due, better({ issued: undefined }), undefined]],
+    ['another that lacks a name', [due, better({}, { names: ['new.a.test'] }), 'f9']],
+    ['another whose names are unknown', [due, better({ identity: nameless }), 'f9']],
+    ["another issuer's", [due, better({}, { ...due, issuer: 'staging' }), 'f9']],
+    ['one with another type of key', [due, better({}, { ...due, keyType: 'rsa-2048' }), 'f9']],
+    ['another while its own names are unknown', [{ ...due, names: undefined }, better(), 'f9']],
+  ])('is put over %s', ([, of]) => expect(heldBack(...of)).toBeUndefined());
 });

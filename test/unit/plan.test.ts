@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Sight } from '../../shared/domain/delivery.ts';
 import { plan } from '../../shared/domain/plan.ts';
 import type { Facts } from '../../shared/domain/plan-rules.ts';
-import { newRecord, type VersionState } from '../../shared/domain/record.ts';
+import type { VersionState } from '../../shared/domain/record.ts';
 import { renewal } from '../../shared/domain/renewal.ts';
 import {
   day,
@@ -73,10 +73,7 @@ const manual = (...targets: readonly ReturnType<typeof target>[]) => ({
   by: 'ops@a.test',
   at: day(1),
 });
-const nameless = newRecord(identity({ names: ['x'.repeat(2048)] }), {
-  askers: [],
-  manual: undefined,
-}).identity;
+const nameless = { ...stored().record.identity, names: undefined };
 
 describe('a certificate', () => {
   test.for<[string, Partial<Facts>, Outcome]>([
@@ -179,6 +176,16 @@ describe('a failure', () => {
       'holds it back, with a task for the time after',
       failed(ahead),
       ['wait', 'backing-off', 'retry'],
+    ],
+    [
+      'holds it back, with a task for the time after, a day before it',
+      failed(day(11)),
+      ['wait', 'backing-off', 'retry'],
+    ],
+    [
+      'holds it back without a task while that is further ahead than a task may wait',
+      failed(later(day(11), 1)),
+      ['wait', 'backing-off', undefined],
     ],
     ['holds it back no longer than it says', failed(day(10)), ['issue', 'missing', 'missing']],
     [
@@ -749,4 +756,64 @@ test('a refusal names three Secrets and counts the others', () => {
   const { message } = only(NEVER, { desired: [desired({ targets })], sights: foreign });
   expect(message.match(/Secret prod/g)).toHaveLength(3);
   expect(message).toMatch(/; and 2 more Secrets$/);
+});
+
+describe('a Secret that holds something better', () => {
+  const both = identity({ names: ['new.a.test', 'www.a.test'] });
+  const better = stored(
+    { issued: issued({ fingerprint: 'f9', notAfter: day(160) }), delivered: undefined, askers: [] },
+    both,
+  );
+  const held = (differs: Partial<Facts> = {}) => {
+    const [entry] = plan(
+      facts({
+        inventory: [stored(), better],
+        ...sights(holding({ certificate: better.id, fingerprint: 'f9' })),
+        now: day(80),
+        ...differs,
+      }),
+    ).filter((one) => one.id === id);
+    const { action, reason, task, repair, targets } = entry ?? expect.unreachable();
+    return [action, reason, task?.reason, repair, targets[0]?.standing.state];
+  };
+
+  test.for<[string, Partial<Facts>, readonly unknown[]]>([
+    [
+      'keeps it until its own certificate is renewed, and sync is told nothing',
+      {},
+      ['issue', 'emergency', 'emergency', undefined, 'held'],
+    ],
+    [
+      'gets its own while that is not due',
+      { now: day(50) },
+      ['sync', 'secret-outdated', undefined, 'secret-outdated', 'behind'],
+    ],
+    [
+      'gets its own when nobody knows what it holds',
+      { inventory: [stored()] },
+      ['issue', 'emergency', 'emergency', 'secret-outdated', 'behind'],
+    ],
+    [
+      'of nobody knows which certificate gets its own',
+      sights(holding({ certificate: undefined })),
+      ['issue', 'emergency', 'emergency', 'secret-outdated', 'behind'],
+    ],
+    [
+      'gets its own back after somebody wrote into it',
+      sights(holding({ fingerprint: 'edited' })),
+      ['issue', 'emergency', 'emergency', 'secret-outdated', 'behind'],
+    ],
+  ])('%s', ([, differs, expected]) => expect(held(differs)).toEqual(expected));
+});
+
+describe('a certificate that has expired', () => {
+  test('is renewed, and sync is not told to write it anywhere', () =>
+    expect(outcome(sights({ state: 'absent' }), { now: day(90) })).toEqual(
+      is(['issue', 'emergency', 'emergency']),
+    ));
+
+  test('is written for as long as it is good', () =>
+    expect(outcome(sights({ state: 'absent' }), { now: later(day(90), -1) })).toEqual(
+      is(['issue', 'emergency', 'emergency', 'secret-missing']),
+    ));
 });

@@ -3,7 +3,7 @@ import type { CertificateRecord } from '../../shared/domain/record.ts';
 import type { IssueTask } from '../../shared/domain/task.ts';
 import { type ReconcilePorts, reconcile } from '../../shared/jobs/reconcile.ts';
 import type { Log } from '../../shared/ports.ts';
-import { day, ingress, issued, later, record, rules, secret, stored } from './build.ts';
+import { day, identity, ingress, issued, later, record, rules, secret, stored } from './build.ts';
 
 const SETTINGS = { rules: rules(), zoneProjects: ['p'] };
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
@@ -128,4 +128,39 @@ test.for<[string, Partial<CertificateRecord>, number]>([
   ['was never issued', { issued: undefined, delivered: undefined }, 0],
 ])('a certificate that %s is said to run out %i times', async ([, differs, times]) => {
   expect(await saidAt(day(85), differs, false)).toHaveLength(times as number);
+});
+
+test('what nothing asks for any more is forgotten in a namespace with more Secrets than one tick looks at', async () => {
+  const gone = stored({}, identity({ names: ['gone.a.test'] }));
+  const { ports } = disabled({});
+  const written = new Map<string, CertificateRecord>();
+  let reads = 0;
+  const ingresses = Array.from({ length: 1001 }, (_, n) =>
+    ingress({ name: `web-${n}`, tls: [{ hosts: ['www.a.test'], secretName: `tls-${n}` }] }),
+  );
+  await reconcile(
+    {
+      ...ports,
+      readers: async () => ({
+        ingresses: async () => ingresses,
+        async secret() {
+          reads += 1;
+          return secret();
+        },
+      }),
+      records: {
+        ...ports.records,
+        list: async () => [stored(), gone],
+        async update(id, change) {
+          const next = change(gone.record) ?? gone.record;
+          written.set(id, next);
+          return { ...gone, record: next };
+        },
+      },
+      versions: { list: async () => [{ number: 1, state: 'enabled' }] },
+    },
+    SETTINGS,
+  );
+  expect([...written].map(([id, { askers }]) => [id, askers])).toEqual([[gone.id, []]]);
+  expect(reads).toBe(1000);
 });

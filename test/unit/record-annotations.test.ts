@@ -8,12 +8,13 @@ import {
 } from '../../shared/domain/record.ts';
 import {
   abridged,
+  fits,
   parseRecord,
   RECORD_FIELDS,
   recordAnnotations,
   remembered,
 } from '../../shared/domain/record-annotations.ts';
-import { day, identity, issued, record, target } from './build.ts';
+import { day, identity, issued, record, stored, target } from './build.ts';
 
 const FULL: CertificateRecord = record({
   askers: [
@@ -114,6 +115,35 @@ describe('what is too long', () => {
     expect(parsed(record({ askers })).askers).toEqual(kept);
     expect(abridged(askers)).toEqual(kept);
     expect(abridged(abridged(askers))).toEqual(kept);
+  });
+});
+
+describe('the names of a large record', () => {
+  const bytes = (of: CertificateRecord) =>
+    Buffer.byteLength(Object.entries(recordAnnotations(of)).flat().join(''));
+  /** A record of `size` bytes with its names, but for a sentence of that many bytes in another's alphabet. */
+  const sized = (size: number, message = ''): CertificateRecord => {
+    const failure = { code: 'c', message, count: 1, retryAt: day(1) };
+    const of = (length: number) =>
+      stored({ failure }, identity({ names: ['n'.repeat(length)] })).record;
+    return of(1 + size - bytes(of(1)));
+  };
+
+  test.for<[string, CertificateRecord, boolean]>([
+    ['stay where all fits into 15 KiB', sized(15_360), true],
+    ['go where it does not', sized(15_361), false],
+    ['go by bytes, not by characters', sized(15_361, 'ä'.repeat(300)), false],
+  ])('%s', ([, of, stay]) => {
+    const found = readAgain(of);
+    const { names } = 'record' in found ? found.record.identity : NEW.identity;
+    expect(names).toEqual(stay ? of.identity.names : undefined);
+    expect(bytes(of) <= 15_360).toBe(true);
+    expect(fits(of)).toBe(true);
+  });
+
+  test('leave room for nothing when the TXT values alone are too many', () => {
+    const challenges = [{ project: 'p', zone: 'z', owner: 'o', value: 'v'.repeat(15_360) }];
+    expect(fits(record({ challenges }))).toBe(false);
   });
 });
 

@@ -13,7 +13,6 @@ import { day, identity, later, record, stored, target } from './build.ts';
 const NOBODY = { askers: [], manual: undefined };
 
 /** Names whose JSON is `length` characters long. */
-const namesOf = (length: number) => [`${'a'.repeat(length - '[".test"]'.length)}.test`];
 
 describe('a new record', () => {
   test('knows what it is and who asks, and nothing else', () => {
@@ -37,17 +36,6 @@ describe('a new record', () => {
       delivered: undefined,
     });
   });
-
-  test.for<[string, number, boolean]>([
-    ['holds names of 2 KiB', 2048, true],
-    ['leaves longer ones to their digest', 2049, false],
-  ])('%s', ([, length, held]) => {
-    const names = namesOf(length);
-    const made = newRecord(identity({ names }), NOBODY);
-    expect(JSON.stringify(names)).toHaveLength(length);
-    expect(made.identity.names).toEqual(held ? names : undefined);
-    expect(isRecordOf(made, identity({ names }))).toBe(true);
-  });
 });
 
 test.for<[string, Parameters<typeof identity>[0], boolean]>([
@@ -57,6 +45,14 @@ test.for<[string, Parameters<typeof identity>[0], boolean]>([
   ['is not of another key type', { keyType: 'rsa-2048' }, false],
 ])('a record %s', ([, differs, expected]) => {
   expect(isRecordOf(newRecord(identity(), NOBODY), identity(differs))).toBe(expected);
+});
+
+test.for<[string, Parameters<typeof identity>[0], boolean]>([
+  ['is of the names that it lacks', {}, true],
+  ['is of no others', { names: ['x.a.test'] }, false],
+])('a record without its names %s', ([, differs, expected]) => {
+  const nameless = record({ identity: { ...other({}), names: undefined } });
+  expect(isRecordOf(nameless, identity(differs))).toBe(expected);
 });
 
 const other = (differs: Parameters<typeof identity>[0]) =>

@@ -31,9 +31,14 @@ type Circumstances = Partial<{
   /** The list of versions, as it is each time that it is asked for; the last one stays. */
   lists: readonly (readonly VersionState[])[];
   allow: ClusterRules['allow'];
+  /** What writing a Secret ends with instead. */
+  apply: () => never;
+  /** What the Secret holds, and the record of that certificate. */
+  holds: readonly [StoredRecord, fingerprint: string];
+  now: Date;
 }>;
 
-async function synced(circumstances: Circumstances) {
+async function woken(circumstances: Circumstances) {
   const {
     of = stored(),
     ingresses = () => [ingress()],
@@ -41,17 +46,21 @@ async function synced(circumstances: Circumstances) {
     newest = TWO,
     lists = [ENABLED],
     allow = cluster().allow,
+    holds: [other, fingerprint] = [of, 'f1'],
+    now = day(10),
   } = circumstances;
   const applied: string[] = [];
   let lookups = 0;
   let latest = of.record;
   let alias = 0;
-  const held = secret({ certificate: of.id });
+  let writes = 0;
+  const held = secret({ certificate: other.id, fingerprint });
   const writer = {
     ingresses: async (namespace?: string) =>
       ingresses().filter((one) => one.namespace === namespace),
     secret: async () => held,
     async apply({ namespace, secret: name }: { namespace: string; secret: string }) {
+      circumstances.apply?.();
       applied.push(`${namespace}/${name}`);
       return 'applied' as const;
     },
@@ -60,11 +69,12 @@ async function synced(circumstances: Circumstances) {
     writers: async () => writer,
     records: {
       list: async () => [],
-      read: async () => of,
+      read: async (id) => (id === of.id ? { ...of, record: latest } : other),
       create: async () => of,
       async update(_, change, current = 0) {
         const next = change(latest);
         if (next) alias = current;
+        if (next) writes += 1;
         latest = next ?? latest;
         return { ...of, record: latest };
       },
@@ -86,18 +96,23 @@ async function synced(circumstances: Circumstances) {
       },
     },
     handshakes: { served: async () => newest },
-    time: { now: () => day(10), sleep: async () => {} },
+    time: { now: () => now, sleep: async () => {} },
     log: SILENT,
   };
   const settings = { rules: rules({ clusters: [cluster({ allow })] }), keepVersions: 2 };
   const message = { certificate: of.id, reason: 'version-added', targets: [] };
-  const end = await sync(message, ports, settings).then(
-    ({ state }) => state,
-    (error: CertificateError) => `${error.code}: ${error.message}`,
-  );
+  const run = () =>
+    sync(message, ports, settings).then(
+      ({ state }) => state,
+      (error: CertificateError) => `${error.code}: ${error.message}`,
+    );
+  const end = await run();
   const { issued: recorded, delivered } = latest;
-  return { end, applied, issued: recorded?.version, delivered, alias };
+  const result = { end, applied, issued: recorded?.version, delivered, alias };
+  return { result, again: run, writes: () => writes };
 }
+
+const synced = async (circumstances: Circumstances) => (await woken(circumstances)).result;
 
 const only = (namespace: string, names: readonly string[], wildcards = false) => ({
   ...{ namespaces: [namespace], names, wildcards },
@@ -105,8 +120,12 @@ const only = (namespace: string, names: readonly string[], wildcards = false) =>
 
 describe('a version that somebody added', () => {
   const long = Array.from({ length: 40 }, (_, n) => `${'x'.repeat(50)}${n}.a.test`).sort();
+  const longOnes = stored({}, identity({ names: long })).record.identity;
   const nameless = (differs: Partial<CertificateRecord> = {}): Circumstances => ({
-    of: stored(differs, identity({ names: long })),
+    of: stored(
+      { identity: { ...longOnes, names: undefined }, ...differs },
+      identity({ names: long }),
+    ),
     ingresses: () => [ingress({ tls: [{ hosts: long, secretName: 'tls' }] })],
   });
   const unreadable = () => {
@@ -219,4 +238,113 @@ describe('a rollback', () => {
   ])('%s', async ([, lists, expected]) =>
     expect(await synced({ ...back, lists })).toMatchObject(expected),
   );
+});
+
+describe('a version that is over', () => {
+  const EXPIRED = issued({ notAfter: day(9) });
+  const two = { issued: TWO, delivered: { version: 2, at: day(1), failed: [] } };
+  const before = 'version 1 is good until 2026-01-10T00:00:00.000Z only';
+  const open = {
+    version: 0,
+    failed: [`${before}, so it is written nowhere until it is renewed`],
+  };
+  const nowhere = { end: 'nothing', applied: [], issued: 1, alias: 1 };
+
+  test.for<[string, Partial<CertificateRecord>, readonly VersionState[], object]>([
+    ['before one that was disabled is recorded, to be renewed', two, DISABLED, open],
+    [
+      'and was never recorded is, to be renewed',
+      { issued: undefined, delivered: undefined },
+      DISABLED.slice(1),
+      open,
+    ],
+    [
+      'after one that is over as well is recorded, to be renewed',
+      { issued: issued({ version: 0, fingerprint: 'f0', notAfter: day(8) }), delivered: undefined },
+      [...DISABLED.slice(1), { number: 0, state: 'enabled' }],
+      open,
+    ],
+    ['and is the one recorded says so', { issued: EXPIRED }, DISABLED.slice(1), open],
+  ])('%s, and goes nowhere', async ([, differs, list, delivered]) => {
+    const of = stored(differs);
+    const { result, again, writes } = await woken({ of, lists: [list], newest: EXPIRED });
+    expect(result).toMatchObject({ ...nowhere, delivered });
+    expect(await again()).toBe('nothing');
+    expect(writes()).toBe(1);
+  });
+
+  test.for<[string, Partial<CertificateRecord>, readonly VersionState[], string]>([
+    ['while the one before is good', {}, ENABLED, 'disable it, and the one before is used'],
+    [
+      'for other names and not over, with none before',
+      two,
+      DISABLED,
+      'disable it, and another is issued',
+    ],
+  ])('or never good %s is refused', async ([, differs, lists, expected]) => {
+    const isOver = lists === ENABLED;
+    const { end, ...rest } = await synced({
+      ...{ of: stored(differs), lists: [lists] },
+      newest: isOver ? { ...TWO, notAfter: day(9) } : issued({ fingerprint: 'f0' }),
+      names: isOver ? ['www.a.test'] : ['other.a.test'],
+    });
+    expect(end).toContain(expected);
+    expect(rest).toMatchObject({ applied: [], alias: 0 });
+  });
+});
+
+describe('a delivery that is not complete', () => {
+  const away = () => {
+    throw new CertificateError('cluster-unreachable', 'cluster prod cannot be reached');
+  };
+
+  test('is recorded with what is in its way, once, however often it is tried', async () => {
+    const { result, again, writes } = await woken({ apply: away });
+    expect(result).toEqual({
+      end: expect.stringMatching(/^cluster-unreachable: .* is not delivered everywhere/),
+      ...{ applied: [], issued: 2, alias: 2 },
+      delivered: {
+        ...{ version: 1, at: day(0) },
+        failed: ['Secret prod/shop/tls cluster prod cannot be reached'],
+      },
+    });
+    expect(await again()).toBe(result.end);
+    expect(writes()).toBe(1);
+  });
+
+  test('is recorded when the cluster cannot be asked at all', async () => {
+    const { delivered, issued: version } = await synced({ ingresses: away });
+    expect({ version, delivered }).toEqual({
+      version: 2,
+      delivered: { version: 1, at: day(0), failed: ['cluster prod cannot be reached'] },
+    });
+  });
+});
+
+describe('a Secret that holds something better than what is due', () => {
+  const both = stored(
+    { issued: issued({ fingerprint: 'f9', notAfter: day(160) }) },
+    identity({ names: ['new.a.test', 'www.a.test'] }),
+  );
+  const changedBack: Circumstances = {
+    ...{ newest: issued({ fingerprint: 'f0' }), lists: [DISABLED.slice(1)] },
+    ...{ of: stored({ issued: issued({ fingerprint: 'f0' }) }), holds: [both, 'f9'] },
+  };
+
+  test.for<[string, Circumstances, readonly string[]]>([
+    ['keeps it', { now: day(88) }, []],
+    ['gets what is not due', { now: day(50) }, ['shop/tls']],
+    [
+      'gets what is due where it lacks a name',
+      { now: day(88), holds: [stored({}, identity({ names: ['new.a.test'] })), 'f9'] },
+      ['shop/tls'],
+    ],
+  ])('%s, and the delivery is complete', async ([, differs, applied]) => {
+    const result = await synced({ ...changedBack, ...differs });
+    expect(result).toMatchObject({
+      end: 'delivered',
+      applied,
+      delivered: { version: 1, failed: [] },
+    });
+  });
 });

@@ -1,4 +1,5 @@
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { createApplier } from '../../../local/front/applier.ts';
 import { fallbackPair } from '../../../local/front/fallback-certificate.ts';
 import { type Front, type FrontOptions, startFront } from '../../../local/front/front.ts';
 import {
@@ -188,6 +189,23 @@ test.for<[string, string | undefined, string | undefined, string[] | undefined, 
   };
   const spec = field === undefined ? {} : { ingressClassName: field };
   expect(isOfClass({ metadata, spec }, classes)).toBe(expected);
+});
+
+test('createApplier makes one run of the changes of 20 ms, however many and steady they are', async () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const runs: number[] = [];
+  const start = Date.now();
+  const applier = createApplier({
+    apply: async () => void runs.push(Date.now() - start),
+    onFault: () => {},
+  });
+  for (let ms = 0; ms < 60; ms += 1) {
+    applier.changed();
+    await vi.advanceTimersByTimeAsync(1);
+  }
+  await applier.close();
+  expect(runs).toEqual([20, 40, 60]);
 });
 
 test.for<[string, string, string | undefined]>([

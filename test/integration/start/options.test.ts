@@ -22,9 +22,10 @@ import {
 } from '../../../local/document.ts';
 import { listenOnLoopback } from '../../../local/google-api.ts';
 import { createKeeper } from '../../../local/keeper.ts';
-import { loadManifests } from '../../../local/kubernetes/manifests.ts';
+import { startKubernetes } from '../../../local/kubernetes/kubernetes.ts';
+import { applyManifests, loadManifests } from '../../../local/kubernetes/manifests.ts';
 import { parseOptions } from '../../../local/options.ts';
-import { openStateFolder } from '../../../local/state.ts';
+import { memoryStore, openStateFolder } from '../../../local/state.ts';
 import { startSystem } from '../../../local/system.ts';
 import { createLog } from '../../../shared/log.ts';
 
@@ -201,6 +202,43 @@ describe('the configuration document', () => {
     ]);
   });
 
+  const IDS = 'give the id of a Secret Manager secret, or two as { reader: ID, writer: ID }';
+  const realClusters = new Map([['one', { reader: kubeconfig, writer: kubeconfig }]]);
+
+  test.for<[string, RawDocument, readonly string[]]>([
+    [
+      'the CA of an issuer',
+      {
+        issuers: { a: {}, b: { directory: 'htps:/oops', caCertificate: 'no' } },
+        defaultIssuer: 'a',
+      },
+      [
+        'issuers.a.directory: give an https:// URL',
+        'issuers.b.directory: give an https:// URL',
+        'issuers.b.caCertificate: give the PEM text of a certificate',
+      ],
+    ],
+    [
+      'the kubeconfig of a cluster',
+      { clusters: [{ name: 'one', kubeconfigSecret: { reader: 'r' } }] },
+      [`clusters[0].kubeconfigSecret: ${IDS}`],
+    ],
+    [
+      'the GKE name of a cluster',
+      { clusters: [{ name: 'one', gke: 'prod' }] },
+      ['clusters[0].gke: give "projects/P/locations/L/clusters/C"'],
+    ],
+  ])('%s is replaced here, and a fault in it told all the same', async ([, differs, faults]) => {
+    expect(await started({ ...GOOD, ...differs }, { realClusters })).toEqual(faults);
+  });
+
+  test('a metadata server that it names is the one that is asked', async () => {
+    const endpoints = { metadata: 'http://127.0.0.1:1' };
+    await expect(started({ ...GOOD, endpoints })).rejects.toThrow(
+      'no token from the metadata server at http://127.0.0.1:1',
+    );
+  });
+
   test('names every cluster that an option may name', () => {
     const named = { '--cluster': ['one', 'two'], '--manifests': ['three', 'one'] };
     expect(faultsOf(() => checkClusters(GOOD, named))).toEqual([
@@ -282,6 +320,21 @@ test('a manifest that is a link is read, and one that leads nowhere keeps the ot
   expect(faults).toEqual([
     { file: join(path, '..', 'b.yaml'), line: 1, message: 'cannot be read (ENOENT)' },
   ]);
+});
+
+test('of manifests it is told how many were tried, those that are refused among them', async () => {
+  const { server, ca, close } = await startKubernetes({
+    ...{ store: memoryStore(), clock: systemClock, authenticate: () => 'admin' },
+  });
+  onTestFinished(close);
+  const manifest = (kind: string) => ({ apiVersion: 'v1', kind, metadata: { name: 'x' } });
+  const counts: number[] = [];
+  const objects = ['Secret', 'Pod', 'Namespace'].map(manifest);
+  const { faults } = await applyManifests(objects, { server, ca, token: 't' }, (count) =>
+    counts.push(count),
+  );
+  expect(faults.map(({ kind }) => kind)).toEqual(['Pod']);
+  expect(counts).toEqual([1, 2, 3]);
 });
 
 test('a port of an earlier start that is taken now is a fault that says so', async () => {

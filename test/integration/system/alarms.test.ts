@@ -1,6 +1,6 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { AcmeProblem, type ProblemType } from '../../../local/acme-ca/problem.ts';
-import { weather } from './faults.ts';
+import { spoilable, type Way, weather } from './faults.ts';
 import { ingress, running } from './running.ts';
 
 test.for<[string, string, string[]]>([
@@ -18,4 +18,22 @@ test.for<[string, string, string[]]>([
   await one.settle();
   const failed = one.log.filter(({ message }) => message === 'certificate failed');
   expect(failed.map(({ severity }) => severity)).toEqual(severities);
+});
+
+test.for<[string, Way, object]>([
+  [
+    'may be back at the next tick calls nobody',
+    'busy',
+    { severity: 'WARNING', code: 'cluster-unreachable' },
+  ],
+  ['lets nobody in calls a person', 'forbidden', { severity: 'ERROR', code: 'cluster-forbidden' }],
+])('a cluster that %s', async ([, way, expected]) => {
+  const one = await running();
+  const { turn, close } = await spoilable(one, 'one');
+  onTestFinished(close);
+  turn(way);
+  await one.tick();
+  expect(one.log.filter(({ message }) => message === 'cluster unreadable')).toEqual([
+    expect.objectContaining({ cluster: 'one', ...expected }),
+  ]);
 });

@@ -16,6 +16,7 @@ import { ingress, type Running, started } from './running.ts';
 import { changeTxt, txtSets } from './traces.ts';
 
 const MINUTE_MS = 60_000;
+const away = () => new GoogleFault('UNAVAILABLE', 'away');
 const DAY_MS = 1440 * MINUTE_MS;
 const ASKERS = [{ cluster: 'one', namespace: 'web' }];
 const sky = weather();
@@ -664,4 +665,35 @@ describe('a worker that stalls, and wakes when its order is under way in the han
     await it.expectIssued();
     expect(orders() - before).toBe(1);
   });
+});
+
+test('a key that cannot be destroyed is remembered by its order, and goes as soon as it can', async () => {
+  const { run, taskOf, record, key } = await worker((ca) => ca, ['keyleft.a.test']);
+  const before = orders();
+  sky.set('secret-manager', on(/POST .*pending.*:destroy/, refusing(away)));
+  expect(await run(taskOf('missing'))).toMatchObject({ state: 'issued', version: 1 });
+  const left = await record();
+  expect(left).toMatchObject({ lease: undefined, issued: { version: 1 }, order: { after: 0 } });
+  expect(await key()).toBeDefined();
+  sky.clear();
+
+  expect(await run(taskOf('resume', left))).toMatchObject({ state: 'issued', version: 1 });
+  expect((await record()).order).toBeUndefined();
+  expect(await key()).toBeUndefined();
+  expect(orders()).toBe(before + 1);
+});
+
+test('a retry of what nothing asks for any more removes what the attempt before it left', async () => {
+  const refuse: Difference = (ca) => ({
+    ...ca,
+    finalize: async () => {
+      throw new CertificateError('ca-unavailable', 'away');
+    },
+  });
+  const { run, record, forget, next, taskOf } = await worker(refuse, ['unasked.a.test']);
+  expect(await run(taskOf('missing'))).toMatchObject({ state: 'failed' });
+  expect((await record()).challenges).toHaveLength(1);
+  await forget();
+  expect(await next()).toMatchObject({ state: 'kept', reason: expect.stringContaining('removed') });
+  expect(await record()).toMatchObject({ order: undefined, challenges: [], lease: undefined });
 });

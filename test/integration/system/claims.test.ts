@@ -2,6 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { AcmeProblem } from '../../../local/acme-ca/problem.ts';
+import { on, refusing, weather } from './faults.ts';
 import { add, certificateFor, elsewhere, makeSecret, planned, served } from './hands.ts';
 import { ingress, type Running, running } from './running.ts';
 
@@ -145,4 +147,47 @@ test('what the configuration names for a Secret is renewed in it while it waits 
   await after.tick();
   await after.tick();
   expect(await served(after, 'one', 'default')).toMatchObject({ version: '2', certificate });
+});
+
+test('a host that is taken back brings no certificate that is about to expire; it is renewed first', async () => {
+  const sky = weather();
+  const one = await running({
+    trouble: sky.trouble,
+    manifests: { one: [ingress('shop', ['x.a.test'], 'tls')] },
+  });
+  await one.tick();
+  one.clock.advance(10 * DAY_MS);
+  await one.apply('one', ingress('shop', ['x.a.test', 'y.a.test'], 'tls'));
+  await one.tick();
+  one.clock.advance(63 * DAY_MS);
+  await one.tick();
+  const better = await served(one, 'one', 'tls');
+  expect(better).toMatchObject({ version: '2' });
+
+  sky.set(
+    'ca',
+    on(
+      /new-order/,
+      refusing(() => new AcmeProblem('serverInternal', 'down')),
+    ),
+  );
+  one.clock.advance(15 * DAY_MS);
+  await one.apply('one', ingress('shop', ['x.a.test'], 'tls'));
+  for (let tick = 0; tick < 2; tick += 1) {
+    await one.tick();
+    expect(await served(one, 'one', 'tls')).toEqual(better);
+    const { repair, targets } =
+      (await one.plan()).find(({ names }) => names.join() === 'x.a.test') ?? {};
+    expect({ repair, standing: targets?.[0]?.standing }).toMatchObject({
+      ...{ repair: undefined, standing: { state: 'held', reason: 'better-served' } },
+    });
+    one.clock.advance(60 * 60_000);
+  }
+
+  sky.clear();
+  one.clock.advance(DAY_MS);
+  await one.tick();
+  const renewed = await served(one, 'one', 'tls');
+  expect(renewed.version).toBe('2');
+  expect(renewed.certificate).not.toBe(better.certificate);
 });

@@ -1,6 +1,7 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { LOCAL_PERSON } from '../../../local/accounts.ts';
 import { AcmeProblem } from '../../../local/acme-ca/problem.ts';
-import { on, refusing, weather } from './faults.ts';
+import { on, refusing, spoilable, weather } from './faults.ts';
 import {
   add,
   certificateFor,
@@ -80,6 +81,25 @@ describe('the newest enabled version is the certificate', () => {
     expect(one.system.ca?.counts().orders).toBe(2);
   });
 
+  test('disabling it when the one before has expired has another issued, and the Secret never goes', async () => {
+    const one = await delivered(2);
+    const before = await served(one, 'one', 'shop-tls');
+    one.clock.advance(30 * DAY_MS);
+    await turn(one, one.id, 2, 'disable');
+    expect(await served(one, 'one', 'shop-tls')).toEqual(before);
+    const { record } = await certificateFor(one, 'shop.a.test');
+    expect(record).toMatchObject({
+      issued: { version: 1 },
+      delivered: { failed: [expect.stringMatching(/^version 1 is good until .* only/)] },
+    });
+    expect(await planned(one)).toEqual(['shop.a.test issue emergency']);
+
+    await one.tick();
+    expect(await served(one, 'one', 'shop-tls')).toMatchObject({ version: '3', uid: before.uid });
+    expect(await planned(one)).toEqual(['shop.a.test keep fresh']);
+    expect(one.log.map(({ code }) => code)).not.toContain('certificate-invalid');
+  });
+
   test("a version that a person adds, another CA's certificate, is described and delivered; one that is none is not, and holds nothing up", async () => {
     const one = await delivered();
     const imported = await elsewhere(['shop.a.test'], one.clock.now());
@@ -146,6 +166,43 @@ describe('the newest enabled version is the certificate', () => {
     expect(one.system.ca?.counts().orders).toBe(3);
   });
 });
+
+describe('a cluster that is away when a certificate comes', () => {
+  test('stands in the record and in what the api says, until it is back and has it', async () => {
+    const one = await running({
+      document: { clusters: CLUSTERS },
+      manifests: {
+        one: [ingress('shop', ['shop.a.test'], 'shop-tls')],
+        two: [ingress('shop', ['shop.a.test'], 'shop-tls')],
+      },
+    });
+    const { turn: turnWay, close } = await spoilable(one, 'two');
+    onTestFinished(close);
+    await one.tick();
+    one.clock.advance(63 * DAY_MS);
+    turnWay('closed');
+    await one.tick();
+    expect(await served(one, 'one', 'shop-tls')).toMatchObject({ version: '2' });
+    const open = { version: 1, failed: [expect.stringContaining('cluster two')] };
+    expect((await certificateFor(one, 'shop.a.test')).record).toMatchObject({
+      ...{ issued: { version: 2 }, delivered: open },
+    });
+    expect(await said(one)).toMatchObject([{ version: 2, delivered: open }]);
+
+    turnWay('open');
+    await one.tick();
+    expect(await served(one, 'two', 'shop-tls')).toMatchObject({ version: '2' });
+    expect(await said(one)).toMatchObject([{ delivered: { version: 2, failed: [] } }]);
+  });
+});
+
+/** The certificates as a person gets them from the api. */
+async function said({ system }: Running): Promise<unknown> {
+  const token = await system.services.metadata.identityToken(LOCAL_PERSON, 'certherd-api');
+  const headers = { authorization: `Bearer ${token}` };
+  const response = await fetch(`${system.door.url}/v1/certificates`, { headers });
+  return ((await response.json()) as { certificates: unknown }).certificates;
+}
 
 async function current(one: Running, id: string) {
   const { versionAliases } = await secretManager(one, 'GET', `/certherd-cert-${id}`);

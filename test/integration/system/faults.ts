@@ -77,7 +77,14 @@ export const answering =
   };
 
 /** How the way to a cluster is. */
-export type Way = 'open' | 'closed' | 'forbidden' | 'nonsense' | 'without-secrets' | 'silent';
+export type Way =
+  | 'open'
+  | 'closed'
+  | 'busy'
+  | 'forbidden'
+  | 'nonsense'
+  | 'without-secrets'
+  | 'silent';
 
 /** Puts a way that can be spoiled before an embedded cluster with a kubeconfig. Call it before anything is asked of the cluster. */
 export async function spoilable(one: Running, name: string) {
@@ -97,6 +104,7 @@ export async function spoilable(one: Running, name: string) {
     if (way === 'closed') return void request.socket.destroy();
     if (way === 'forbidden' || (way === 'without-secrets' && isSecret))
       return void response.writeHead(403, JSON_TYPE).end(FORBIDDEN);
+    if (way === 'busy') return void response.writeHead(503, JSON_TYPE).end(BUSY);
     if (way === 'nonsense') return void response.writeHead(200).end('<html>Welcome!</html>');
     void forward(request, response);
   });
@@ -142,6 +150,8 @@ const forwarder =
 type KubeconfigText = {
   clusters: [{ cluster: { server: string; 'certificate-authority-data': string } }];
 };
+
+const BUSY = JSON.stringify({ kind: 'Status', apiVersion: 'v1', status: 'Failure', code: 503 });
 
 const FORBIDDEN = JSON.stringify({
   kind: 'Status',

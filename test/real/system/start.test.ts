@@ -4,7 +4,7 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { afterAll, describe, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { ingress } from '../../integration/system/running.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'certherd-'));
@@ -102,6 +102,56 @@ describe.concurrent('npm start', () => {
       faults: [{ resource: `${broken}:4`, message: expect.any(String) }],
     });
   });
+
+  test.for<[string, object]>([
+    [
+      'tasks',
+      {
+        ok: false,
+        certificates: [
+          {
+            names: ['shop.a.test'],
+            state: 'failed',
+            reason: 'queue-unavailable',
+            message: expect.stringMatching(
+              /^cannot add a task to \S+certherd-queue-a: connect ECONNREFUSED .*; tried again at the next tick$/,
+            ),
+          },
+        ],
+      },
+    ],
+    [
+      'secretManager',
+      {
+        ok: false,
+        certificates: [],
+        faults: [
+          {
+            resource: 'npm start',
+            message: expect.stringMatching(/^cannot list the secrets of project p: connect ECONN/),
+          },
+        ],
+      },
+    ],
+  ])(
+    '--once --json says why nothing came of it where %s is dead',
+    async ([service, document], { expect }) => {
+      const dead = file(
+        `${service}.json`,
+        JSON.stringify({ ...GOOD, endpoints: { [service]: 'http://127.0.0.1:1' } }),
+      );
+      const shop = file(
+        'shop/shop.json',
+        JSON.stringify(ingress('shop', ['shop.a.test'], 'shop-tls')),
+      );
+      const { code, stdout } = await npmStart(
+        ...['--once', '--json', '--front', 'none', '--port', '0', '--zone', 'a.test'],
+        ...['--config', dead, '--manifests', `one=${join(shop, '..')}`],
+      ).ended;
+      expect(code).toBe(1);
+      expect(JSON.parse(stdout)).toMatchObject(document);
+    },
+  );
 
   test('a wrong configuration ends with exit code 2, each fault in a line on stderr', async ({
     expect,

@@ -101,7 +101,8 @@ describe('a request for a certificate', () => {
     ['no list', { names: 'a.test' }, 'give a list of DNS names'],
     ['no body', undefined, 'give a JSON object with names'],
     ['a list for a body', [], 'give a JSON object with names'],
-    ['an endless name', { names: ['x'.repeat(301)] }, 'longer than any DNS name'],
+    ['a key for a name', { names: ['-----BEGIN PRIVATE KEY-----'] }, 'a key or a certificate'],
+    ['an endless name', { names: ['x'.repeat(301)] }, 'longer than any name'],
     [
       'an issuer by the name of a method',
       { names: ['a.test'], issuer: 'toString' },

@@ -219,9 +219,10 @@ export function frontSuite(
     expect(await addressOf(client, published)).toEqual(address);
   });
 
-  test('serves a burst of changes without a settled call, in few steps', async () => {
+  test('serves a burst of changes without a settled call, in steps of 20 ms at least', async () => {
     const pair = await pairFor('*.burst.test');
     const before = messages('front serves a change').length;
+    const began = performance.now();
     await client.put(secret(namespace, 'burst', pair.data));
     const names = Array.from({ length: 30 }, (_, index) => `burst-${index}`);
     await Promise.all(
@@ -233,7 +234,9 @@ export function frontSuite(
       .poll(() => served('burst-29.burst.test'), { timeout: SETTLE_MS })
       .toEqual(own(pair.serial));
     await settled();
-    expect(messages('front serves a change').length - before).toBeLessThan(10);
+    const steps = messages('front serves a change').length - before;
+    // However long the changes took; the settled call may have made a step of its own, and a timer is a millisecond early.
+    expect(steps).toBeLessThanOrEqual(1 + (performance.now() - began) / 19);
   });
 }
 
