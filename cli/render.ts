@@ -48,7 +48,7 @@ export function showCertificates(
 function row(of: Certificate): readonly Cell[] {
   const { names, issuer, state, notAfter, version } = of;
   return [
-    names ? listed(names) : 'too many names for its record',
+    names ? listed(names) : 'left out while its order is open',
     issuer,
     moody(state),
     notAfter?.toISOString().slice(0, 10) ?? '-',

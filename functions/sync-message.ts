@@ -1,4 +1,4 @@
-import { certificateSecretPrefix } from '../shared/domain/certificate.ts';
+import { certificateSecretPrefix, isCertificateId } from '../shared/domain/certificate.ts';
 import type { Target } from '../shared/domain/record.ts';
 import type { SyncMessage } from '../shared/jobs/sync.ts';
 
@@ -33,13 +33,11 @@ export function parseSyncMessage(
   return { certificate, reason, targets: [], ...(version !== undefined && { version }) };
 }
 
-const ID = /^[a-z0-9][a-z0-9-]*$/;
-
 function certificateOf(secretId: string, installation: string): string | undefined {
   const [, secret = ''] = /^projects\/[^/]+\/secrets\/([^/]+)$/.exec(secretId) ?? [];
   const prefix = certificateSecretPrefix(installation);
   const certificate = secret.startsWith(prefix) ? secret.slice(prefix.length) : '';
-  return ID.test(certificate) ? certificate : undefined;
+  return isCertificateId(certificate) ? certificate : undefined;
 }
 
 function versionOf(versionId: string): number | undefined {
@@ -53,7 +51,7 @@ function parseRepair(
   data: string | undefined,
 ): SyncMessage | undefined {
   const targets = parseTargets(data);
-  if (!ID.test(certificate) || !targets) return undefined;
+  if (!isCertificateId(certificate) || !targets) return undefined;
   return { certificate, reason, targets };
 }
 

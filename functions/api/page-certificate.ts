@@ -18,7 +18,7 @@ export function certificateRow(view: CertificateView, now: Date): Html {
 }
 
 function names({ names: all }: CertificateView): Html {
-  if (!all) return html`<span class="soft">too many names for its record</span>`;
+  if (!all) return html`<span class="soft">left out while its order is open</span>`;
   const shown = all.slice(0, MOST_NAMES).map((name) => html`<div>${name}</div>`);
   const more = all.length - shown.length;
   return html`${shown}${more > 0 ? html`<small>and ${more} more</small>` : undefined}`;

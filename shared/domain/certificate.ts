@@ -24,6 +24,9 @@ export function certificateId({ names, issuer, keyType }: CertificateIdentity): 
   return `${slug}-${digest([issuer, keyType, ...names]).slice(0, 32)}`;
 }
 
+/** Whether a text has the form of a certificate's id: whoever may edit a Secret writes into it what it serves. */
+export const isCertificateId = (text: string): boolean => /^[a-z0-9][a-z0-9-]*$/.test(text);
+
 /** What the id of every certificate's secret begins with; the certificate's own id follows. */
 export const certificateSecretPrefix = (installation: string): string => `${installation}-cert-`;
 

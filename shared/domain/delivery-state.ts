@@ -19,7 +19,8 @@ type DeliveryState =
 
 /**
  * How the newest version stands, in the words that people read. It is "not delivered" when a Secret refused it wherever it was to go; how many
- * Secrets a namespace has is not recorded, so one that refused it speaks for its namespace.
+ * Secrets a namespace has is not recorded, so one that refused it speaks for its namespace. A record has five refusals at most, so of more
+ * places it is said that they got it in part.
  */
 export function deliveryState({ version, delivered, targets, askers }: Delivering): DeliveryState {
   if (version === null) return 'nothing to deliver';
@@ -29,7 +30,7 @@ export function deliveryState({ version, delivered, targets, askers }: Deliverin
   const { failed } = delivered;
   if (failed.length === 0) return 'delivered';
   const isRefused = (place: string) => failed.some((text) => text.startsWith(`Secret ${place}`));
-  return places.every(isRefused) ? 'not delivered' : 'in part';
+  return places.length > 0 && places.every(isRefused) ? 'not delivered' : 'in part';
 }
 
 // A record with too many namespaces names the cluster alone.

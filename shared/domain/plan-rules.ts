@@ -123,14 +123,14 @@ const isNotWanted: Rule = (of) => {
 const isBackingOff: Rule = ({ stored, renewal }, { now, horizonMs }) => {
   const { failure, order } = stored?.record ?? {};
   if (!failure || failure.retryAt <= now) return undefined;
-  if (!order && isAhead(renewal, now, horizonMs)) return undefined;
-  const { code, message, count, retryAt: at } = failure;
+  const { code, message, count, retryAt: at, isWish } = failure;
+  if (!order && !isWish && isAhead(renewal, now, horizonMs)) return undefined;
   return {
     action: 'wait',
     reason: 'backing-off',
     message: `${code}: ${message} (failure ${count} in a row)`,
     at,
-    ...(isWithinDay(at, now) && { task: { reason: 'retry', at } }),
+    ...(isWithinDay(at, now) && { task: { reason: isWish ? 'manual' : 'retry', at } }),
   };
 };
 

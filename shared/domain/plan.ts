@@ -136,8 +136,9 @@ function caseOf({ desired, stored }: Found, seen: Seen, facts: Facts): Case {
     askers: askersOf([
       ...(desired?.askers ?? []),
       ...served,
-      // Who asked last and cannot be asked now: what is unreadable or gone is never taken for a no.
-      ...(stored?.record.askers ?? []).filter(isHidden),
+      // Who asked last and cannot be asked now: what is unreadable or gone is never taken for a no. Nor is what nobody can judge,
+      // while an open order takes the room of the names.
+      ...(stored?.record.askers ?? []).filter((asker) => !identity.names || isHidden(asker)),
     ]),
     renewal: renewal(issued, facts.now),
   };

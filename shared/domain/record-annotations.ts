@@ -225,6 +225,7 @@ const parseFailure = (json: Json): Failure => ({
   message: text(at(json, 'message')),
   count: count(at(json, 'count')),
   retryAt: date(at(json, 'retryAt')),
+  ...(at(json, 'isWish').value === true && { isWish: true }),
 });
 
 type Json = Readonly<{ value: unknown; where: string }>;

@@ -45,8 +45,17 @@ export type IssuedCertificate = Readonly<{
   notAfter: Date;
 }>;
 
-/** The last attempts that failed, in a row, and the moment before which nothing is tried. */
-export type Failure = Readonly<{ code: string; message: string; count: number; retryAt: Date }>;
+/**
+ * The last attempts that failed, in a row, and the moment before which nothing is tried. `isWish` where a person asked for the last one:
+ * it is made again, due or not.
+ */
+export type Failure = Readonly<{
+  code: string;
+  message: string;
+  count: number;
+  retryAt: Date;
+  isWish?: true | undefined;
+}>;
 
 /**
  * The newest version that was written to every target it could be, and what stood in the way of others. While a delivery is open, the

@@ -4,7 +4,7 @@ import type { Asker, StoredRecord, Target } from './record.ts';
 import { abridged } from './record-annotations.ts';
 import { renewal } from './renewal.ts';
 
-// Its multiples spread evenly round a circle, however many there are and in whatever steps they are counted.
+// Its multiples spread evenly round a circle, however many there are.
 const GOLDEN = (Math.sqrt(5) - 1) / 2;
 
 /**

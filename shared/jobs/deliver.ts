@@ -53,13 +53,13 @@ export type Consignment = Readonly<{
   atLeast: number;
 }>;
 
-/** A version and what is in it, with all the versions there were. One that `isOver` has expired: it is known, and goes nowhere. */
+/** A version and what is in it, with all the versions there were. One that `isExpired` is known, and goes nowhere. */
 export type Newest = Readonly<{
   bundle: Bundle;
   issued: IssuedCertificate;
   names: readonly string[];
   listed: readonly VersionState[];
-  isOver: boolean;
+  isExpired: boolean;
 }>;
 
 /**
@@ -87,7 +87,7 @@ async function newestVersion(
   const now = time.now();
   const isBetter = ({ number }: VersionState) =>
     number === record.issued?.version && record.issued.notAfter > now;
-  if (described.notAfter <= now && !others.some(isBetter)) return { ...newest, isOver: true };
+  if (described.notAfter <= now && !others.some(isBetter)) return { ...newest, isExpired: true };
   // What is recorded was good for its names when it was.
   const isRecorded = described.fingerprint === record.issued?.fingerprint;
   const problem =
@@ -99,7 +99,7 @@ async function newestVersion(
       'certificate-invalid',
       `version ${version} of certificate ${id} is ${problem}; disable it, and ${others.length > 0 ? 'the one before is used' : 'another is issued'}`,
     );
-  return { ...newest, isOver: false };
+  return { ...newest, isExpired: false };
 }
 
 const MOST_ROUNDS = 5;
@@ -122,7 +122,7 @@ export async function deliver(
     const looks = await Promise.all(open.map((target) => limit(() => look(target, ports))));
     const newest = await newestVersion(consignment, ports);
     if (!newest) return undefined;
-    if (newest.isOver) return { newest, written };
+    if (newest.isExpired) return { newest, written };
     const writing: Writing = { consignment, newest, ports, rules };
     const results = await Promise.all(looks.map((seen) => limit(() => tried(seen, writing))));
     written.push(...results.filter((result) => result !== undefined));
@@ -247,9 +247,19 @@ async function heldBy(
 ): Promise<Held | undefined> {
   const now = ports.time.now();
   if (!serves || serves === stored.id || renewal(issued, now).at > now) return undefined;
-  const other = await ports.records.read(serves);
+  const other = await legible(serves, ports);
   const due = { ...stored.record.identity, names, notAfter: issued.notAfter };
   return other && heldBack(due, other, fingerprint);
+}
+
+/** A record; undefined for one that nobody understands, which is no reason against another certificate. */
+async function legible(id: string, { records }: DeliverPorts): Promise<StoredRecord | undefined> {
+  try {
+    return await records.read(id);
+  } catch (error) {
+    if (error instanceof CertificateError && error.code === 'record-invalid') return undefined;
+    throw error;
+  }
 }
 
 const hasTarget = (targets: readonly Target[], target: Target) =>

@@ -67,7 +67,8 @@ export async function issue(
     deadline: new Date(now.getTime() + WORKER_MS),
   };
   try {
-    if (isOver(task, taken.record)) return { certificate, ...(await cleanedUp(attempt, taken)) };
+    if (isOnlyToTidy(task, taken.record))
+      return { certificate, ...(await cleanedUp(attempt, taken)) };
     const issued = await obtain(attempt, taken);
     return {
       certificate,
@@ -130,7 +131,7 @@ function idleReason(task: IssueTask, record: CertificateRecord, now: Date): Outc
 const isTidy = ({ order, challenges }: CertificateRecord) => !order && challenges.length === 0;
 
 /** Whether there is nothing to do but to clean up. A worker does it at once where it may be the last that knows the names. */
-const isOver = ({ reason }: IssueTask, record: CertificateRecord) =>
+const isOnlyToTidy = ({ reason }: IssueTask, record: CertificateRecord) =>
   reason === 'clean-up' || (reason !== 'manual' && !isWanted(record));
 
 // It may come twice or late, when the key of another order must not be touched, nor that of an order which is wanted again.
@@ -180,14 +181,16 @@ async function failed(error: CertificateError, attempt: Attempt): Promise<Outcom
   const left = await tidied(error, before, attempt);
   const stored = await saveIfOurs(attempt, (latest) => {
     const kept = error.retryable ? latest : { ...latest, order: undefined, challenges: left };
-    return { ...kept, lease: undefined, failure: failureOf(error, latest, now) };
+    // A person's word is good for one attempt at what nothing else asks for.
+    const isWish = attempt.reason === 'manual' && isWanted(latest);
+    const failure = { ...failureOf(error, latest, now), ...(isWish && { isWish }) };
+    return { ...kept, lease: undefined, failure };
   });
   const { failure, lease } = stored.record;
   if (!failure || lease) return LOST;
-  // A person's word is good for one attempt at what nothing else asks for.
-  const isWish = attempt.reason === 'manual' && isWanted(stored.record);
+  const { isWish, ...said } = failure;
   await tryAgain(attempt, stored, isWish ? 'manual' : 'retry', failure.retryAt);
-  return { state: 'failed', ...failure };
+  return { state: 'failed', ...said };
 }
 
 function failureOf(

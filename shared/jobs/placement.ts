@@ -84,7 +84,11 @@ async function zoneOf(
   const zone = candidates[index];
   if (!zone) return undelegated(longest, servers);
   const below = cuts[index];
-  return below === undefined ? zone : delegatedAway(owner, below, zone);
+  if (below === undefined) return zone;
+  // It may be one of ours that could not be read.
+  return zones.unreadable.length > 0
+    ? homeless(owner, owner, zones.unreadable)
+    : delegatedAway(owner, below, zone);
 }
 
 /** Says where the world asks for a zone in place of the servers of ours. */

@@ -84,7 +84,7 @@ async function concluded(
   const { id: certificate } = stored;
   const { newest, written, faults, isAsked } = delivered;
   const { version } = newest.issued;
-  if (newest.isOver) return expired(stored, delivered, ports);
+  if (newest.isExpired) return expired(stored, delivered, ports);
   const withheld = sentences(written, 'withheld');
   if (withheld.length > 0 && version !== stored.record.issued?.version)
     throw unrecorded(certificate, version, withheld);

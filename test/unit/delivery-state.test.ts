@@ -56,6 +56,11 @@ test.for<[string, Partial<Delivering>, string]>([
     },
     'in part',
   ],
+  [
+    'one that nobody asks for any more, and that a Secret refused which serves it',
+    { delivered: delivered([refusal()]) },
+    'in part',
+  ],
 ])('%s', ([, differs, state]) => {
   const known = { version: 2, delivered: null, targets: [], askers: [], ...differs };
   expect(deliveryState(known)).toBe(state);

@@ -195,6 +195,11 @@ describe('a failure', () => {
     ],
     ['is forgotten while nothing is due', failed(ahead, fresh), ['keep', 'fresh', undefined]],
     [
+      'of what a person wished holds the wish back, due or not',
+      failed(ahead, { ...fresh, failure: { ...failure(ahead), isWish: true } }),
+      ['wait', 'backing-off', 'manual'],
+    ],
+    [
       'holds an open order back too',
       failed(ahead, { ...fresh, order: ORDER }),
       ['wait', 'backing-off', 'retry'],
@@ -734,6 +739,11 @@ describe('a certificate whose names are unknown', () => {
     expect(outcome(...differs)).toEqual(is(expected));
     expect(only(...differs).names).toEqual([]);
   });
+});
+
+test('a certificate without its names goes on being asked for where it was', () => {
+  const open = { ...UNASKED, ...recorded({ identity: nameless, order: ORDER }), now: day(70) };
+  expect(only(open)).toMatchObject({ reason: 'names-unknown', askers: undefined });
 });
 
 describe('a name in no zone that could be read', () => {

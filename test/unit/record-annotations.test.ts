@@ -29,7 +29,7 @@ const FULL: CertificateRecord = record({
     ...{ directory: 'https://ca.test/directory', key: 7 },
   },
   challenges: [{ project: 'p', zone: 'a-test', owner: '_acme-challenge.www.a.test', value: 'v' }],
-  failure: { code: 'ca-unavailable', message: 'm', count: 1, retryAt: day(3) },
+  failure: { code: 'ca-unavailable', message: 'm', count: 1, retryAt: day(3), isWish: true },
   delivered: { version: 1, at: day(4), failed: ['Secret prod/shop/tls is away'] },
 });
 const NEW = newRecord(identity(), { askers: [], manual: undefined });

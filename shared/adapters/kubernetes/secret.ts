@@ -1,3 +1,4 @@
+import { isCertificateId } from '../../domain/certificate.ts';
 import type { SecretMetadata } from '../../domain/delivery.ts';
 import type { Target } from '../../domain/record.ts';
 import type { Delivered } from '../../ports.ts';
@@ -47,7 +48,7 @@ export function secretMetadata(
     resourceVersion,
     type,
     installation: installationOf(metadata, installation),
-    certificate: annotations[`${installation}/certificate`],
+    certificate: [annotations[`${installation}/certificate`] ?? ''].find(isCertificateId),
     version: Number.isSafeInteger(version) && version > 0 ? version : undefined,
     fingerprint: annotations[`${installation}/fingerprint`],
     otherManagers: otherManagers(metadata, installation),

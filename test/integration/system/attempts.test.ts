@@ -424,6 +424,20 @@ test('a moment that is further ahead than a day has a task once it is not', asyn
   await removeIngress(one, 'one', 'limited');
 });
 
+test('a wish that the CA puts off for more than a day is not forgotten', async () => {
+  const slow = (ca: CertificateAuthority, { now }: Readonly<{ now: () => number }>) => ({
+    ...ca,
+    newOrder: async () => {
+      const retryAt = new Date(now() + 2 * DAY_MS);
+      throw new CertificateError('ca-rate-limited', 'slow down', { retryAt });
+    },
+  });
+  const { run, record, taskOf, queued } = await worker(slow, ['wished.a.test']);
+  expect(await run(taskOf('manual'))).toMatchObject({ state: 'failed', count: 1 });
+  expect(await record()).toMatchObject({ failure: { code: 'ca-rate-limited', isWish: true } });
+  expect(queued).toEqual([]);
+});
+
 test('what made a large order invalid is not looked for beyond the end of the attempt', async () => {
   const names = Array.from({ length: 20 }, (_, n) => `invalid${n}.a.test`).sort();
   const start = one.clock.now().getTime();

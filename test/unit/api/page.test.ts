@@ -121,7 +121,7 @@ describe('the page', () => {
           invalid: [],
         },
       },
-      ['f.a.test', 'and 2 more', 'too many names'],
+      ['f.a.test', 'and 2 more', 'while its order is open'],
     ],
     ['that there is none', { inventory: { records: [], invalid: [] } }, ['There is none yet']],
     [
