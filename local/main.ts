@@ -20,6 +20,13 @@ const EXAMPLE = fileURLToPath(new URL('examples/mybinder/', import.meta.url));
 // npm goes to the repository first, and has where the person stands here: relative paths are theirs (as in cli/main.ts).
 if (process.env.INIT_CWD) process.chdir(process.env.INIT_CWD);
 
+// The clients of Google take a proxy from the environment, and the embedded parts are on this machine.
+const LOOPBACK = ['127.0.0.1', 'localhost', '::1'];
+process.env.NO_PROXY = [process.env.NO_PROXY ?? process.env.no_proxy, ...LOOPBACK]
+  .filter(Boolean)
+  .join();
+delete process.env.no_proxy;
+
 async function main(options: StartOptions): Promise<number> {
   const keeper = createKeeper(options.state);
   try {

@@ -131,8 +131,7 @@ export function isGrantedInCluster({
     return (
       ['reconcile', 'sync'].includes(user) && ['get', 'list'].includes(verb) && subresource === ''
     );
-  if (resource !== 'secrets') return false;
-  return verb === 'get'
-    ? ['reconcile', 'sync'].includes(user)
-    : user === 'sync' && ['create', 'patch'].includes(verb);
+  if (['namespaces', 'secrets'].includes(resource) && verb === 'get')
+    return ['reconcile', 'sync'].includes(user);
+  return resource === 'secrets' && user === 'sync' && ['create', 'patch'].includes(verb);
 }

@@ -184,6 +184,8 @@ export interface ClusterReader {
   /** All Ingresses, or those of one namespace, page by page. */
   ingresses(namespace?: string): Promise<readonly Ingress[]>;
   secret(namespace: string, name: string): Promise<SecretMetadata | undefined>;
+  /** As it is now, whatever a cache says. Nothing can be made in one that is `terminating`. Only the reader has the right to ask. */
+  namespace(name: string): Promise<'active' | 'terminating' | undefined>;
 }
 
 /** What is written into a Secret and how it is labelled. */

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { deliveryState } from '../../shared/domain/delivery-state.ts';
 import { type Html, html, markup } from './html.ts';
 import { certificateRow } from './page-certificate.ts';
 import { STYLE } from './page-style.ts';
@@ -37,6 +38,7 @@ function figures(readings: Readings): Html {
   const { certificates: counts, next } = statusDocument(readings);
   if ('error' in counts)
     return html`<p class="bad">The certificates cannot be read: ${counts.error}</p>`;
+  const undelivered = withoutAll(readings);
   const soonest =
     next && 'notAfter' in next
       ? html`${untilEnd(next.notAfter, readings.now)}<small class="soft" title="${next.id}">${firstName(next.id, readings)}</small>`
@@ -45,10 +47,18 @@ function figures(readings: Readings): Html {
 ${figure('Certificates', html`${counts.total}`)}
 ${figure('Issued', html`${counts.issued}`)}
 ${figure('Failed', html`<span class="${counts.failed > 0 ? 'bad' : ''}">${counts.failed}</span>`)}
+${figure('Not delivered', html`<span class="${undelivered > 0 ? 'bad' : ''}">${undelivered}</span>`)}
 ${figure('Ends within 7 days', html`${counts.expiringWithin7Days}`)}
 ${figure('Expired', html`<span class="${counts.expired > 0 ? 'bad' : ''}">${counts.expired}</span>`)}
 ${figure('Ends first', soonest)}
 </dl>`;
+}
+
+/** How many certificates some Secret of theirs did not take. */
+function withoutAll({ inventory, now }: Readings): number {
+  if ('error' in inventory) return 0;
+  const states = inventory.records.map((stored) => deliveryState(certificateView(stored, now)));
+  return states.filter((state) => state === 'in part' || state === 'not delivered').length;
 }
 
 function firstName(id: string, { inventory }: Readings): string {

@@ -19,7 +19,7 @@ const secretsSchema = z.array(
     }),
     z.object({
       state: z.literal('refused'),
-      reason: z.enum(['secret-type', 'secret-foreign', 'target-taken']),
+      reason: z.enum(['secret-type', 'secret-foreign', 'namespace-missing', 'target-taken']),
       message: z.string(),
     }),
     z.object({ state: z.literal('unreadable'), message: z.string() }),

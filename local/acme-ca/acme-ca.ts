@@ -6,7 +6,7 @@ import { listenOnLoopback } from '../google-api.ts';
 import type { Store } from '../state.ts';
 import { loopbackIdentity, type ServerIdentity } from '../tls.ts';
 import { listenerOf } from '../wire/request.ts';
-import { createBackgroundWork } from './background.ts';
+import { type BackgroundWork, createBackgroundWork } from './background.ts';
 import type { Ca } from './ca.ts';
 import { answer, type Counts } from './http.ts';
 import { createAuthority } from './issuing.ts';
@@ -45,6 +45,8 @@ export type AcmeCa = Readonly<{
   rootPem: string;
   /** Since this start: new orders, POSTs with a signature, all requests (those two included). */
   counts(): Counts;
+  /** Resolves when it validates and issues nothing any more, for whoever measures time in another way. */
+  idle(): Promise<void>;
   close(): Promise<void>;
 }>;
 
@@ -57,7 +59,7 @@ export async function startAcmeCa(options: AcmeCaOptions): Promise<AcmeCa> {
   const state = await openedState(options);
   const count = { orders: 0, signedRequests: 0, requests: 0 };
   let base = '';
-  const { ca, stop } = createCa(options, {
+  const { ca, work, stop } = createCa(options, {
     state,
     base: () => base,
     countOrder: () => {
@@ -82,6 +84,7 @@ export async function startAcmeCa(options: AcmeCaOptions): Promise<AcmeCa> {
     tlsCa: state.tls.ca,
     rootPem: state.authority.root,
     counts: () => ({ ...count }),
+    idle: work.idle,
     close: async () => {
       await Promise.all([listening.close(), stop()]);
     },
@@ -108,7 +111,10 @@ async function usableIdentity(earlier: ServerIdentity | undefined): Promise<Serv
 
 type Around = Pick<Ca, 'state' | 'base' | 'countOrder'>;
 
-function createCa(options: AcmeCaOptions, around: Around): { ca: Ca; stop(): Promise<void> } {
+function createCa(
+  options: AcmeCaOptions,
+  around: Around,
+): { ca: Ca; work: BackgroundWork; stop(): Promise<void> } {
   const { clock, store, lifetimeDays = 90 } = options;
   const work = createBackgroundWork(clock);
   const lookup = createTxtLookup(options.dnsServer);
@@ -124,6 +130,7 @@ function createCa(options: AcmeCaOptions, around: Around): { ca: Ca; stop(): Pro
   };
   return {
     ca,
+    work,
     stop: () => {
       lookup.close();
       return work.stop();

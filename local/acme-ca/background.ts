@@ -1,8 +1,11 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '../clock.ts';
 
 /** Work that starts after the reply that caused it. */
 export type BackgroundWork = Readonly<{
   start(work: () => Promise<void>): void;
+  /** Resolves when nothing has been begun or is to be. */
+  idle(): Promise<void>;
   /** Cancels what has not begun, and resolves when what has begun is over. */
   stop(): Promise<void>;
 }>;
@@ -19,6 +22,12 @@ export function createBackgroundWork(clock: Clock): BackgroundWork {
         running.add(run);
       });
       cancels.add(cancel);
+    },
+    async idle() {
+      while (cancels.size + running.size > 0) {
+        await Promise.allSettled(running);
+        await setImmediate();
+      }
     },
     async stop() {
       for (const cancel of cancels) cancel();

@@ -25,12 +25,12 @@ type DeliveryState =
 export function deliveryState({ version, delivered, targets, askers }: Delivering): DeliveryState {
   if (version === null) return 'nothing to deliver';
   const places = [...targets.map((target) => `${targetKey(target)} `), ...askers.map(placeOf)];
-  if (delivered?.version !== version)
-    return places.length > 0 ? 'not yet delivered' : 'stored only';
+  if (places.length === 0) return 'stored only';
+  if (delivered?.version !== version) return 'not yet delivered';
   const { failed } = delivered;
   if (failed.length === 0) return 'delivered';
   const isRefused = (place: string) => failed.some((text) => text.startsWith(`Secret ${place}`));
-  return places.length > 0 && places.every(isRefused) ? 'not delivered' : 'in part';
+  return places.every(isRefused) ? 'not delivered' : 'in part';
 }
 
 // A record with too many namespaces names the cluster alone.

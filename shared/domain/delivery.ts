@@ -28,9 +28,13 @@ export type SecretMetadata = Readonly<{
   belongsTo: string | undefined;
 }>;
 
-/** What a look at a target showed. Absent and unreadable are different: only the first is written to. */
+/**
+ * What a look at a target showed. Absent and unreadable are different: only the first is written to. `homeless` is what is absent together
+ * with its namespace.
+ */
 export type Sight =
   | Readonly<{ state: 'absent' }>
+  | Readonly<{ state: 'homeless'; message: string }>
   | Readonly<{ state: 'present'; secret: SecretMetadata }>
   | Readonly<{ state: 'unreadable'; message: string }>;
 
@@ -42,7 +46,11 @@ export type Standing =
       reason: 'secret-missing' | 'secret-outdated' | 'secret-drifted';
       serves: string | undefined;
     }>
-  | Readonly<{ state: 'refused'; reason: 'secret-type' | 'secret-foreign'; message: string }>
+  | Readonly<{
+      state: 'refused';
+      reason: 'secret-type' | 'secret-foreign' | 'namespace-missing';
+      message: string;
+    }>
   | Readonly<{ state: 'unreadable'; message: string }>;
 
 /** What a Secret holds is better than the certificate that it should have, until that is renewed. Nothing is wrong with it meanwhile. */
@@ -59,6 +67,8 @@ export function standing(
   if (sight.state === 'unreadable') return sight;
   if (sight.state === 'absent')
     return { state: 'behind', reason: 'secret-missing', serves: undefined };
+  if (sight.state === 'homeless')
+    return { state: 'refused', reason: 'namespace-missing', message: sight.message };
   const { secret } = sight;
   if (secret.installation !== installation) return foreign(secret);
   if (secret.type !== TLS_TYPE)
@@ -201,8 +211,8 @@ export function recorded(
   };
   // Whoever asked by hand since then waits for the moment of a delivery.
   const isAwaited = isComplete && (isAsked || (manual && delivered && manual.at > delivered.at));
-  const isMoved = !isComplete || delivered?.version === issued.version;
-  return isMoved && !isAwaited && isSame(latest, next) ? undefined : next;
+  const isNews = isComplete && delivered?.version !== issued.version;
+  return isNews || isAwaited || !isSame(latest, next) ? next : undefined;
 }
 
 // A list lags behind: a version that is not in it may be good.

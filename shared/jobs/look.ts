@@ -12,7 +12,8 @@ import {
   type Rules,
 } from '../domain/request.ts';
 import { messageOf } from '../errors.ts';
-import { readZones, type SurveyPorts, type SurveySettings, sight } from './survey.ts';
+import { lookout, placeKey } from './sight.ts';
+import { readZones, type SurveyPorts, type SurveySettings } from './survey.ts';
 
 /** A certificate that a person asks for, and the Secrets that it is to go to. */
 export type Look = Readonly<{
@@ -47,28 +48,31 @@ export async function lookAt(
 
 async function secretsOf(look: Look, ports: LookPorts, rules: Rules): Promise<readonly Looked[]> {
   const at = ports.time.now();
-  const ofNamespace = new Map(
-    askersOf(look.targets).map((asker) => [namespaceKey(asker), ingressesOf(asker, ports)]),
+  const read = await Promise.all(askersOf(look.targets).map((asker) => ingressesOf(asker, ports)));
+  const ofNamespace = new Map(read.map((of) => [placeKey(of.asker), of]));
+  const inhabited = read.filter((of) => 'ingresses' in of && of.ingresses.length > 0);
+  const sight = lookout(
+    ports,
+    inhabited.map(({ asker }) => asker),
   );
   return Promise.all(
     look.targets.map(async (target) => {
       const wanted = { id: look.certificate, issued: undefined };
-      const stands = standing(await sight(target, ports), wanted, rules.installation);
+      const stands = standing(await sight(target), wanted, rules.installation);
       if (stands.state !== 'behind') return stands;
-      const found = await ofNamespace.get(namespaceKey(target));
+      const found = ofNamespace.get(placeKey(target));
       if (found && 'problem' in found) return { state: 'unreadable', message: found.problem };
       return taken({ ...look, target, at }, found?.ingresses ?? [], rules) ?? stands;
     }),
   );
 }
 
-const namespaceKey = ({ cluster, namespace }: Asker) => `${cluster}/${namespace}`;
-
-async function ingressesOf({ cluster, namespace }: Asker, { readers }: LookPorts) {
+async function ingressesOf(asker: Asker, { readers }: LookPorts) {
   try {
-    return { ingresses: await (await readers(cluster)).ingresses(namespace) };
+    const reader = await readers(asker.cluster);
+    return { asker, ingresses: await reader.ingresses(asker.namespace) };
   } catch (error) {
-    return { problem: messageOf(error) };
+    return { asker, problem: messageOf(error) };
   }
 }
 

@@ -89,7 +89,8 @@ export async function renewByHand(
   ports: Pick<ManualPorts, 'records' | 'queue' | 'time'>,
 ): Promise<ManualOutcome> {
   const before = await ports.records.read(id);
-  if (!before) return refused('not-found', `there is no certificate ${id}`);
+  if (!before)
+    return refused('not-found', `there is no certificate ${id}; "status" has their whole ids`);
   const { names, issuer, keyType } = before.record.identity;
   if (!names)
     return refused(

@@ -1,5 +1,5 @@
 import pLimit from 'p-limit';
-import { mayHold, type Sight } from '../domain/delivery.ts';
+import { mayHold } from '../domain/delivery.ts';
 import { type DesiredCertificate, group, targetKey } from '../domain/grouping.ts';
 import { type PlanEntry, plan } from '../domain/plan.ts';
 import type { StoredRecord, Target, VersionState } from '../domain/record.ts';
@@ -26,6 +26,7 @@ import type {
   Time,
   Zones,
 } from '../ports.ts';
+import { lookout } from './sight.ts';
 
 export type SurveyPorts = Readonly<{
   readers: Readers;
@@ -206,10 +207,12 @@ async function looked(ports: SurveyPorts, rules: Rules, known: Known) {
     turn: turnOf(now),
   });
   const limit = pLimit(AT_ONCE);
+  const inhabited = known.clusters.flatMap(({ cluster, ingresses }) =>
+    ingresses.map(({ namespace }) => ({ cluster, namespace })),
+  );
+  const sight = lookout(ports, inhabited);
   const sights = await Promise.all(
-    targets.map((target) =>
-      limit(async () => [targetKey(target), await sight(target, ports)] as const),
-    ),
+    targets.map((target) => limit(async () => [targetKey(target), await sight(target)] as const)),
   );
   return { sights: new Map(sights), unlooked };
 }
@@ -239,19 +242,6 @@ function bystanders({ certificates, clusters, inventory }: Known, rules: Rules):
   });
   const byKey = new Map(named.map((target) => [targetKey(target), target]));
   return [...byKey].filter(([key]) => !asked.has(key)).map(([, target]) => target);
-}
-
-/** What a look at one Secret shows; a failure to look is a sight as well. */
-export async function sight(
-  { cluster, namespace, secret: name }: Target,
-  { readers }: Pick<SurveyPorts, 'readers'>,
-): Promise<Sight> {
-  try {
-    const secret = await (await readers(cluster)).secret(namespace, name);
-    return secret ? { state: 'present', secret } : { state: 'absent' };
-  } catch (error) {
-    return { state: 'unreadable', message: messageOf(error) };
-  }
 }
 
 /** The version states of the certificates whose turn it is. */

@@ -141,7 +141,11 @@ const unrecorded = (certificate: string, version: number, withheld: readonly str
 const sentences = (written: readonly Written[], of: Written['state']): readonly string[] =>
   written
     .filter(({ state }) => state === of)
-    .map(({ target, reason }) => `Secret ${targetKey(target)} ${reason ?? ''}`);
+    // What is refused says so of the Secret itself, what failed is a sentence of its own.
+    .map(({ target, reason = '' }) => {
+      const why = of === 'failed' ? `is not written: ${reason}` : reason;
+      return `Secret ${targetKey(target)} ${why}`;
+    });
 
 function report(certificate: string, { newest, written }: Done, log: Log): void {
   const { version, serial, notAfter } = newest.issued;

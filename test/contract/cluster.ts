@@ -232,6 +232,23 @@ export function clusterContract(start: () => Promise<ApiServer>): void {
     });
   });
 
+  describe('a namespace', () => {
+    test('is active from the moment that it is made, and undefined before', async () => {
+      expect(await cluster.namespace('nowhere')).toBeUndefined();
+      expect(await cluster.namespace(await newNamespace())).toBe('active');
+    });
+
+    test('is terminating from the moment that it is deleted', async () => {
+      const namespace = await newNamespace();
+      await other('DELETE', `/api/v1/namespaces/${namespace}`);
+      expect(await cluster.namespace(namespace)).toBe('terminating');
+    });
+
+    test('whose name Kubernetes does not allow is refused', async () => {
+      await expect(cluster.namespace('..')).rejects.toMatchObject({ code: 'secret-refused' });
+    });
+  });
+
   const target = (namespace: string) => ({ cluster: 'prod', namespace, secret: 'web' });
 
   describe('apply', () => {
@@ -395,6 +412,8 @@ export function clusterContract(start: () => Promise<ApiServer>): void {
       await expect(stranger.secret(namespace, 'web')).rejects.toMatchObject(
         expected('get', 'secrets'),
       );
+      for (const name of [namespace, 'nowhere'])
+        await expect(stranger.namespace(name)).rejects.toMatchObject(expected('get', 'namespaces'));
       await expect(stranger.apply(target(namespace), first, undefined)).rejects.toMatchObject(
         expected('create', 'secrets'),
       );

@@ -81,6 +81,7 @@ const statusOf = async (user: User, secret: object) =>
 describe('the rights', () => {
   const RESOURCES = [
     ['', 'secrets'],
+    ['', 'namespaces'],
     ['', 'configmaps'],
     ['', 'pods'],
     ['', 'events'],
@@ -125,8 +126,11 @@ describe('the rights', () => {
     'list virtualservers everywhere',
   ];
 
-  test('of the reader are to see what asks, and Secrets of the named namespaces one by one', async () => {
-    expect(await granted(reader)).toEqual(['get secrets in shop', 'get secrets in blog', ...BOTH]);
+  test('of the reader are to see what asks, the named namespaces, and their Secrets one by one', async () => {
+    const seen = ['secrets', 'namespaces'].flatMap((resource) =>
+      NAMESPACES.map((namespace) => `get ${resource} in ${namespace}`),
+    );
+    expect(await granted(reader)).toEqual([...seen, ...BOTH]);
   });
 
   test('of the writer are those, and to make and change Secrets there', async () => {
@@ -268,6 +272,15 @@ const onCluster = (circumstances: Circumstances = {}) =>
 
 const asking = (name: string) =>
   cluster.create(INGRESSES, ingress(name, [`${name}.shop.test`], `${name}-tls`, IN_SHOP));
+/** In a namespace that nothing else may ask in. */
+const configured = (name: string): Circumstances => ({
+  document: {
+    clusters: [{ name: 'prod' }],
+    certificates: [
+      { cluster: 'prod', namespace: 'shop', secret: `${name}-tls`, names: [`${name}.shop.test`] },
+    ],
+  },
+});
 const IN_SHOP = { namespace: 'shop' };
 
 /** The lines that a person has to look at, and the expected one about a host that nothing serves here. */
@@ -308,7 +321,9 @@ describe('with these rights', () => {
   });
 
   test('it issues, renews and repairs, and nothing is refused', async () => {
-    const one = await onCluster();
+    const one = await onCluster(configured('default'));
+    await one.tick();
+    expect(await delivered('default')).toMatchObject({ version: '1' });
     await asking('main');
     await one.tick();
     expect(await delivered('main')).toMatchObject({ version: '1' });
@@ -369,6 +384,8 @@ type Removal = Readonly<{
     found: Readonly<{ rules?: unknown; subjects?: readonly { name: string }[] | undefined }>,
   ) => object;
   isDelivered?: boolean;
+  /** By default an Ingress asks. */
+  asks?: 'configuration';
 }>;
 
 const bindingWithout =
@@ -412,6 +429,15 @@ test.for<[string, Removal]>([
     },
   ],
   [
+    "the reader's to get namespaces",
+    {
+      ...{ of: 'reader', right: { ...secretsIn('get'), resource: 'namespaces' } },
+      object: `${RBAC}/namespaces/shop/roles/certherd-reader`,
+      without: () => ({ rules: [{ apiGroups: [''], resources: ['secrets'], verbs: ['get'] }] }),
+      asks: 'configuration',
+    },
+  ],
+  [
     "the writer's to list ingresses",
     {
       ...{ of: 'writer', right: listing('shop'), object: SOURCES },
@@ -422,11 +448,11 @@ test.for<[string, Removal]>([
   ["the writer's to create secrets", writerWithout('create')],
   ["the writer's to patch secrets", { ...writerWithout('patch'), isDelivered: true }],
 ])('without the right %s an error says what to grant, and to whom', async ([what, removal]) => {
-  const { right, object, without, isDelivered = false } = removal;
+  const { right, object, without, isDelivered = false, asks } = removal;
   const user = removal.of === 'reader' ? reader : writer;
   const name = what.replaceAll(/\W+/g, '-');
-  const one = await onCluster();
-  await asking(name);
+  const one = await onCluster(asks ? configured(name) : {});
+  if (!asks) await asking(name);
   if (isDelivered) {
     await one.tick();
     one.clock.advance(63 * DAY_MS);

@@ -56,11 +56,7 @@ test.for<[string, Partial<Delivering>, string]>([
     },
     'in part',
   ],
-  [
-    'one that nobody asks for any more, and that a Secret refused which serves it',
-    { delivered: delivered([refusal()]) },
-    'in part',
-  ],
+  ['one that nobody asks for, though sync went by', { delivered: delivered([]) }, 'stored only'],
 ])('%s', ([, differs, state]) => {
   const known = { version: 2, delivered: null, targets: [], askers: [], ...differs };
   expect(deliveryState(known)).toBe(state);

@@ -53,6 +53,11 @@ test.for<[string, Sight, object]>([
     { state: 'unreadable', message: 'm' },
   ],
   [
+    'is refused without a namespace to be in',
+    { state: 'homeless', message: 'create it' },
+    refused('namespace-missing', 'create it'),
+  ],
+  [
     'is behind with another version in it',
     holding({ fingerprint: 'f0' }),
     behind('secret-outdated', id),

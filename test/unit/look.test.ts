@@ -17,7 +17,12 @@ const word = (differs: Partial<Look> = {}): Look => ({
 const over = (reader: Partial<ClusterReader>, zones: readonly string[] = ['a.test']) => ({
   zones: { list: async () => zones.map((dnsName) => zone(dnsName)) },
   log: { debug() {}, info() {}, warn() {}, error() {} },
-  readers: async () => ({ ingresses: async () => [], secret: async () => undefined, ...reader }),
+  readers: async () => ({
+    ingresses: async () => [],
+    secret: async () => undefined,
+    namespace: async () => 'active' as const,
+    ...reader,
+  }),
   time: { now: () => day(10) },
 });
 
@@ -101,6 +106,14 @@ test.for<[string, Partial<Look>, Ingress[], Partial<Rules>, unknown]>([
     zoneProjects: ['p'],
   });
   expect(found).toMatchObject({ outside: undefined, secrets: expected });
+});
+
+test.for<[string, Ingress[], object]>([
+  ['refuses the Secret', [], { state: 'refused', reason: 'namespace-missing' }],
+  ['is believed to be there while an Ingress is', [ingress()], { state: 'behind' }],
+])('a namespace that is said not to exist %s', async ([, ingresses, expected]) => {
+  const ports = over({ ingresses: async () => ingresses, namespace: async () => undefined });
+  expect(await lookAt(word(), ports, settings)).toMatchObject({ secrets: [expected] });
 });
 
 test('a namespace whose Ingresses cannot be read leaves it open who gets the Secret', async () => {

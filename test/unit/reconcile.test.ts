@@ -1,19 +1,41 @@
 import { expect, test } from 'vitest';
 import type { CertificateRecord } from '../../shared/domain/record.ts';
 import type { IssueTask } from '../../shared/domain/task.ts';
+import { CertificateError } from '../../shared/errors.ts';
 import { type ReconcilePorts, reconcile } from '../../shared/jobs/reconcile.ts';
-import type { Log } from '../../shared/ports.ts';
-import { day, identity, ingress, issued, later, record, rules, secret, stored } from './build.ts';
+import type { ClusterReader, Log } from '../../shared/ports.ts';
+import {
+  day,
+  identity,
+  ingress,
+  issued,
+  later,
+  record,
+  rules,
+  secret,
+  stored,
+  target,
+} from './build.ts';
 
 const SETTINGS = { rules: rules(), zoneProjects: ['p'] };
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
+
+const readers =
+  (
+    read: ClusterReader['secret'],
+    differs: Partial<ClusterReader> = {},
+  ): ReconcilePorts['readers'] =>
+  async () => ({
+    ...{ ingresses: async () => [ingress()], secret: read, namespace: async () => 'active' },
+    ...differs,
+  });
 
 /** A certificate whose only version is disabled when it is looked at; `since` is what its record says by the time it is written. */
 function disabled(since: Partial<CertificateRecord>) {
   const tasks: IssueTask[] = [];
   let latest = record(since);
   const ports: ReconcilePorts = {
-    readers: async () => ({ ingresses: async () => [ingress()], secret: async () => secret() }),
+    readers: readers(async () => secret()),
     zones: {
       list: async () => [{ project: 'p', zone: 'a-test', dnsName: 'a.test', nameServers: [] }],
     },
@@ -41,6 +63,9 @@ function disabled(since: Partial<CertificateRecord>) {
 }
 
 const TWO = { issued: issued({ version: 2 }), delivered: { version: 2, at: day(10), failed: [] } };
+const enabled: ReconcilePorts['versions'] = {
+  list: async () => [{ number: 1, state: 'enabled' }],
+};
 const NONE = { issued: undefined, delivered: undefined };
 const leased = (until: Date) => ({ lease: { holder: 'worker', until } });
 
@@ -73,9 +98,8 @@ async function saidAt(now: Date, differs: Partial<CertificateRecord> = {}, asks 
   await reconcile(
     {
       ...ports,
-      readers: async () => ({
+      readers: readers(async () => undefined, {
         ingresses: async () => (asks ? [ingress()] : []),
-        secret: async () => undefined,
       }),
       records: { ...ports.records, list: async () => [stored(differs)] },
       versions: { list: async () => [{ number: 1, state: 'enabled' }] },
@@ -130,6 +154,102 @@ test.for<[string, Partial<CertificateRecord>, number]>([
   expect(await saidAt(day(85), differs, false)).toHaveLength(times as number);
 });
 
+/** What is said of the one certificate that is asked for and not there yet, or of a stored one. */
+async function said(
+  differs: Partial<ReconcilePorts>,
+): Promise<readonly (readonly [severity: string, message: string, reason: unknown])[]> {
+  const { ports } = disabled({});
+  const lines: [string, string, unknown][] = [];
+  const keep =
+    (severity: string): Log['warn'] =>
+    (message, fields) => {
+      if (fields?.certificate === stored().id) lines.push([severity, message, fields.reason]);
+    };
+  const log = {
+    debug: keep('DEBUG'),
+    info: keep('INFO'),
+    warn: keep('WARNING'),
+    error: keep('ERROR'),
+  };
+  await reconcile({ ...ports, log, ...differs }, SETTINGS);
+  return lines;
+}
+
+const none = { list: async () => [] };
+const records = (differs: Partial<CertificateRecord>) => ({
+  ...disabled({}).ports.records,
+  list: async () => [stored(differs)],
+});
+const closed = readers(async () => {
+  throw new CertificateError('cluster-forbidden', 'grant get on secrets');
+});
+
+test.for<[string, Partial<ReconcilePorts>, readonly (readonly [string, string, string])[]]>([
+  [
+    'that is issued',
+    { records: { ...records({}), ...none } },
+    [['INFO', 'certificate planned', 'missing']],
+  ],
+  [
+    'that waits for a worker',
+    { records: records(leased(later(day(10), 1))) },
+    [['INFO', 'certificate planned', 'in-progress']],
+  ],
+  [
+    'that waits for a right on its Secrets',
+    { records: { ...records({}), ...none }, readers: closed },
+    [['WARNING', 'certificate planned', 'targets-unreadable']],
+  ],
+  [
+    'that only sync has to see to',
+    { versions: enabled, readers: readers(async () => undefined) },
+    [['INFO', 'certificate planned', 'secret-missing']],
+  ],
+  [
+    'that is refused',
+    { readers: readers(async () => secret({ installation: undefined })) },
+    [['WARNING', 'certificate refused', 'targets-refused']],
+  ],
+  ['that is kept', { versions: enabled }, []],
+])('of a certificate %s the plan is said for whom it concerns', async ([, differs, expected]) =>
+  expect(await said(differs)).toEqual(expected),
+);
+
+test('nothing is ordered for a namespace that does not exist, which is asked for once', async () => {
+  const { ports, tasks } = disabled({});
+  const asked: string[] = [];
+  const certificates = ['nowhere/one', 'nowhere/two', 'shop/three'].map((place, index) => {
+    const [namespace, name] = place.split('/') as [string, string];
+    const of = target({ namespace, secret: name });
+    return { ...of, names: [`c${index}.a.test`], issuer: undefined };
+  });
+  const { plan } = await reconcile(
+    {
+      ...ports,
+      records: { ...ports.records, list: async () => [] },
+      readers: readers(async () => undefined, {
+        async namespace(name) {
+          asked.push(name);
+          return undefined;
+        },
+      }),
+    },
+    { ...SETTINGS, rules: rules({ certificates }) },
+  );
+  const refused = plan.filter(({ action }) => action === 'refuse');
+  expect(refused.map(({ reason, message }) => [reason, message]).sort()).toEqual(
+    ['one', 'two'].map((name) => [
+      'targets-refused',
+      `Secret prod/nowhere/${name} cannot be made: namespace nowhere does not exist in cluster prod; create it`,
+    ]),
+  );
+  expect(tasks.flatMap(({ identity: { names } }) => names).sort()).toEqual([
+    'c2.a.test',
+    'www.a.test',
+  ]);
+  expect(asked).toEqual(['nowhere']);
+});
+
 test('what nothing asks for any more is forgotten in a namespace with more Secrets than one tick looks at', async () => {
   const gone = stored({}, identity({ names: ['gone.a.test'] }));
   const { ports } = disabled({});
@@ -141,13 +261,13 @@ test('what nothing asks for any more is forgotten in a namespace with more Secre
   await reconcile(
     {
       ...ports,
-      readers: async () => ({
-        ingresses: async () => ingresses,
-        async secret() {
+      readers: readers(
+        async () => {
           reads += 1;
           return secret();
         },
-      }),
+        { ingresses: async () => ingresses },
+      ),
       records: {
         ...ports.records,
         list: async () => [stored(), gone],

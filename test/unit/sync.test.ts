@@ -3,13 +3,15 @@ import type {
   CertificateRecord,
   IssuedCertificate,
   StoredRecord,
+  Target,
   VersionState,
 } from '../../shared/domain/record.ts';
 import type { ClusterRules, Ingress } from '../../shared/domain/request.ts';
 import { CertificateError } from '../../shared/errors.ts';
+import type { Written } from '../../shared/jobs/deliver.ts';
 import { type SyncPorts, sync } from '../../shared/jobs/sync.ts';
 import { Sensitive } from '../../shared/sensitive.ts';
-import { cluster, day, identity, ingress, issued, rules, secret, stored } from './build.ts';
+import { cluster, day, identity, ingress, issued, rules, secret, stored, target } from './build.ts';
 
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 const TWO = issued({ version: 2, serial: '0b', fingerprint: 'f2' });
@@ -35,6 +37,10 @@ type Circumstances = Partial<{
   apply: () => never;
   /** What the Secret holds, and the record of that certificate. */
   holds: readonly [StoredRecord, fingerprint: string];
+  /** What reading that record ends with instead. */
+  readOther: () => never;
+  /** The Secrets that the message names. */
+  targets: readonly Target[];
   now: Date;
 }>;
 
@@ -47,6 +53,7 @@ async function woken(circumstances: Circumstances) {
     lists = [ENABLED],
     allow = cluster().allow,
     holds: [other, fingerprint] = [of, 'f1'],
+    targets = [],
     now = day(10),
   } = circumstances;
   const applied: string[] = [];
@@ -54,11 +61,13 @@ async function woken(circumstances: Circumstances) {
   let latest = of.record;
   let alias = 0;
   let writes = 0;
+  let written: readonly Written[] = [];
   const held = secret({ certificate: other.id, fingerprint });
   const writer = {
     ingresses: async (namespace?: string) =>
       ingresses().filter((one) => one.namespace === namespace),
     secret: async () => held,
+    namespace: async () => 'active' as const,
     async apply({ namespace, secret: name }: { namespace: string; secret: string }) {
       circumstances.apply?.();
       applied.push(`${namespace}/${name}`);
@@ -69,7 +78,11 @@ async function woken(circumstances: Circumstances) {
     writers: async () => writer,
     records: {
       list: async () => [],
-      read: async (id) => (id === of.id ? { ...of, record: latest } : other),
+      async read(id) {
+        if (id === of.id) return { ...of, record: latest };
+        circumstances.readOther?.();
+        return other;
+      },
       create: async () => of,
       async update(_, change, current = 0) {
         const next = change(latest);
@@ -100,16 +113,19 @@ async function woken(circumstances: Circumstances) {
     log: SILENT,
   };
   const settings = { rules: rules({ clusters: [cluster({ allow })] }), keepVersions: 2 };
-  const message = { certificate: of.id, reason: 'version-added', targets: [] };
+  const message = { certificate: of.id, reason: 'version-added', targets };
   const run = () =>
     sync(message, ports, settings).then(
-      ({ state }) => state,
+      (outcome) => {
+        written = outcome.state === 'delivered' ? outcome.targets : [];
+        return outcome.state;
+      },
       (error: CertificateError) => `${error.code}: ${error.message}`,
     );
   const end = await run();
   const { issued: recorded, delivered } = latest;
   const result = { end, applied, issued: recorded?.version, delivered, alias };
-  return { result, again: run, writes: () => writes };
+  return { result, written, again: run, writes: () => writes };
 }
 
 const synced = async (circumstances: Circumstances) => (await woken(circumstances)).result;
@@ -305,7 +321,7 @@ describe('a delivery that is not complete', () => {
       ...{ applied: [], issued: 2, alias: 2 },
       delivered: {
         ...{ version: 1, at: day(0) },
-        failed: ['Secret prod/shop/tls cluster prod cannot be reached'],
+        failed: ['Secret prod/shop/tls is not written: cluster prod cannot be reached'],
       },
     });
     expect(await again()).toBe(result.end);
@@ -331,6 +347,14 @@ describe('a Secret that holds something better than what is due', () => {
     ...{ of: stored({ issued: issued({ fingerprint: 'f0' }) }), holds: [both, 'f9'] },
   };
 
+  test('gets what is due where nobody understands the record of what it holds', async () => {
+    const readOther = () => {
+      throw new CertificateError('record-invalid', 'its secret has format 9');
+    };
+    const result = await synced({ ...changedBack, now: day(88), readOther });
+    expect(result).toMatchObject({ end: 'delivered', applied: ['shop/tls'] });
+  });
+
   test.for<[string, Circumstances, readonly string[]]>([
     ['keeps it', { now: day(88) }, []],
     ['gets what is not due', { now: day(50) }, ['shop/tls']],
@@ -346,5 +370,40 @@ describe('a Secret that holds something better than what is due', () => {
       applied,
       delivered: { version: 1, failed: [] },
     });
+  });
+});
+
+describe('a Secret that holds another certificate', () => {
+  const other = stored({}, identity({ names: ['new.a.test'] }));
+
+  test('is left to it by a late repair that names the Secret', async () => {
+    const { result, written } = await woken({
+      ...{ ingresses: () => [], holds: [other, 'f9'], targets: [target()] },
+    });
+    expect(result.applied).toEqual([]);
+    expect(written).toEqual([
+      { target: target(), state: 'unchanged', reason: 'it holds another certificate by now' },
+    ]);
+  });
+
+  const word = (at: Date, secretName = 'tls') => ({
+    ...{ by: 'user:ops@a.test', at, targets: [target({ secret: secretName })] },
+  });
+  const taken = { state: 'refused', reason: 'certificate ID was asked for it later, by hand' };
+  const given = { state: 'written', reason: 'secret-outdated' };
+
+  test.for<[string, CertificateRecord['manual'], object]>([
+    ['later stays', word(day(3)), taken],
+    ['earlier gives way', word(day(1)), given],
+    ['later, but for another Secret, gives way', word(day(3), 'another'), given],
+    ['never gives way', undefined, given],
+  ])('and was asked for by hand %s', async ([, manual, expected]) => {
+    const holds = { ...other, record: { ...other.record, manual } };
+    const { written } = await woken({
+      ...{ of: stored({ manual: word(day(2)) }), ingresses: () => [], holds: [holds, 'f9'] },
+    });
+    const [{ state, reason } = {}, ...more] = written;
+    expect({ state, reason: reason?.replace(other.id, 'ID') }).toEqual(expected);
+    expect(more).toEqual([]);
   });
 });

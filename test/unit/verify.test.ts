@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
-import { prove, type ServedHost } from '../../shared/jobs/verify.ts';
+import type { Ingress } from '../../shared/domain/request.ts';
+import { prove, type ServedHost, servedHosts } from '../../shared/jobs/verify.ts';
 import type { Handshakes, Time } from '../../shared/ports.ts';
-import { day, issued, later, target } from './build.ts';
+import { day, ingress, issued, later, target } from './build.ts';
 
 const host = (differs: Partial<ServedHost> = {}): ServedHost => ({
   ...{ cluster: 'prod', host: 'www.a.test', target: target(), address: '192.0.2.1', port: 443 },
@@ -68,4 +69,37 @@ test('a host without an address is named as such, also when time is up', async (
   const one = listeners(silent, 20_000);
   const proofs = await prove([...hosts, host({ address: undefined })], issued(), one.ports);
   expect(proofs.at(-1)?.reason).toBe('the Ingress has no address in its status');
+});
+
+const tls = (hosts: readonly string[], secretName = 'tls') => ({ hosts, secretName });
+const listener = (address: string, port = 443) => ({ address, port });
+const HTTPS = listener('192.0.2.1');
+
+test.for<[string, Partial<Ingress>, readonly string[]]>([
+  ['a host is asked for', { tls: [tls(['www.a.test'])] }, ['www.a.test 192.0.2.1 443']],
+  ['a host is lower-cased', { tls: [tls(['WWW.a.test'])] }, ['www.a.test 192.0.2.1 443']],
+  ['a wildcard is never dialled', { tls: [tls(['*.a.test'])] }, []],
+  ['what is no name is never dialled', { tls: [tls(['a_b.a.test', '192.0.2.7', ''])] }, []],
+  [
+    'a good host goes on beside both',
+    { tls: [tls(['*.a.test', 'a_b.a.test', 'www.a.test'])] },
+    ['www.a.test 192.0.2.1 443'],
+  ],
+  ['without hosts those of the rules are', { tls: [tls([])] }, ['www.a.test 192.0.2.1 443']],
+  ['the hosts of another Secret are not', { tls: [tls(['www.a.test'], 'another')] }, []],
+  [
+    'each listener is asked once, however often a host stands there',
+    {
+      tls: [tls(['www.a.test', 'www.a.test']), tls(['www.a.test'])],
+      addresses: [HTTPS, listener('192.0.2.1', 8443)],
+    },
+    ['www.a.test 192.0.2.1 443', 'www.a.test 192.0.2.1 8443'],
+  ],
+  ['an Ingress without an address has none', { addresses: [] }, ['www.a.test undefined 443']],
+])('of the hosts of a TLS block %s', ([, differs, expected]) => {
+  const of = ingress({ addresses: [HTTPS], ...differs });
+  const hosts = servedHosts([{ cluster: 'prod', ingress: of }], [target()]);
+  expect(hosts.map(({ host: name, address, port }) => `${name} ${address} ${port}`)).toEqual(
+    expected,
+  );
 });

@@ -41,14 +41,15 @@ const METADATA = 'application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io';
 
 /**
  * One cluster's Kubernetes API. Needs `list` on ingresses, and in each namespace that is written to `get`, `create` and
- * `patch` on secrets; never `list` on secrets. Throws `cluster-forbidden`, `cluster-unreachable` and, for a Secret that the
- * cluster will not take from us, `secret-refused`.
+ * `patch` on secrets, never `list`; to be asked for a namespace, `get` on that. Throws `cluster-forbidden`,
+ * `cluster-unreachable` and, for a Secret that the cluster will not take from us, `secret-refused`.
  */
 export function createCluster(options: ClusterOptions): ClusterWriter {
   const cluster: Cluster = { ...options, call: createClient(options) };
   return {
     ingresses: (namespace) => ingresses(cluster, namespace),
     secret: (namespace, name) => secret(cluster, namespace, name),
+    namespace: (name) => namespaceState(cluster, name),
     apply: (target, delivered, over) => {
       const writing = { target, delivered, installation: options.installation, over };
       return over ? applied(cluster, writing, over) : created(cluster, writing);
@@ -125,6 +126,20 @@ async function secret(
   );
 }
 
+async function namespaceState(cluster: Cluster, name: string) {
+  const { status, body } = await cluster.call({
+    method: 'GET',
+    path: namespacePath(name),
+    accept: METADATA,
+    right: { verb: 'get', resource: 'namespaces', namespace: name },
+  });
+  if (status === 404) return undefined;
+  const { metadata } = (body ?? {}) as { metadata?: { deletionTimestamp?: string } };
+  if (status !== 200 || !metadata)
+    throw unreachable(cluster, `answers HTTP ${status} and no namespace ${name}`);
+  return metadata.deletionTimestamp === undefined ? 'active' : 'terminating';
+}
+
 // An apply cannot say "it must not exist"; over a Secret without managed fields it would even be silent. A create can.
 async function created(cluster: Cluster, writing: Writing): Promise<'applied' | 'changed'> {
   const { namespace } = writing.target;
@@ -197,7 +212,8 @@ function causesOf(body: unknown): readonly Cause[] {
   return Array.isArray(causes) ? (causes as Cause[]) : [];
 }
 
-const secretsPath = (namespace: string) => `/api/v1/namespaces/${segment(namespace)}/secrets`;
+const namespacePath = (name: string) => `/api/v1/namespaces/${segment(name)}`;
+const secretsPath = (namespace: string) => `${namespacePath(namespace)}/secrets`;
 
 // A name like `..` would survive percent-encoding and lead to another resource.
 function segment(name: string): string {

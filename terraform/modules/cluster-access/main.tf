@@ -75,6 +75,13 @@ resource "kubernetes_role_v1" "reader" {
     resources  = ["secrets"]
     verbs      = var.list_secrets ? ["get", "list"] : ["get"]
   }
+
+  # To Kubernetes a namespace lies in itself, so this is the right to see this one alone.
+  rule {
+    api_groups = [""]
+    resources  = ["namespaces"]
+    verbs      = ["get"]
+  }
 }
 
 resource "kubernetes_role_binding_v1" "reader" {

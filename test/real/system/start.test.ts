@@ -26,10 +26,15 @@ const GOOD = {
 
 type Ended = Readonly<{ code: number | null; stdout: string; stderr: string }>;
 
+// A proxy that leads nowhere, as a person may have one that leads away from this machine.
+const { NO_PROXY: _, ...environment } = process.env;
+const PROXY = 'http://127.0.0.1:9';
+
 /** `npm start -- …` as a process of its own. */
 function npmStart(...argv: readonly string[]) {
   const child = spawn(process.execPath, ['local/main.ts', ...argv], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...environment, HTTPS_PROXY: PROXY, https_proxy: PROXY, HTTP_PROXY: PROXY },
   });
   const outputs = Promise.all([text(child.stdout), text(child.stderr)]);
   const closed = new Promise<number | null>((resolve) => child.once('close', resolve));

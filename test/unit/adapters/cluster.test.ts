@@ -117,6 +117,20 @@ test('a server that is silent is not waited for beyond the time given', async ()
   });
 });
 
+test.for<[string, Answer]>([
+  ['nothing', { body: 'null' }],
+  ['something else', { body: page([]).items }],
+  ['a refusal that is no JSON', { status: 400, body: 'no' }],
+  ['a refusal', { status: 400, body: { kind: 'Status', metadata: {} } }],
+])('a namespace is not taken for absent when %s is answered', async ([, answer]) => {
+  script = [answer];
+  await expect(cluster().namespace('web')).rejects.toMatchObject({
+    code: 'cluster-unreachable',
+    message: `cluster prod answers HTTP ${answer.status ?? 200} and no namespace web`,
+  });
+  expect(asked).toEqual(['GET /api/v1/namespaces/web']);
+});
+
 describe('a read that is put off', () => {
   const later = { status: 429, headers: { 'retry-after': '1' }, body: {} };
 

@@ -90,7 +90,11 @@ describe('the page', () => {
           invalid: [],
         },
       },
-      ['<span class="bad">not delivered</span>', 'Secret prod/shop/tls no'],
+      [
+        '<dt>Not delivered</dt><dd><span class="bad">1</span></dd>',
+        '<span class="bad">not delivered</span>',
+        'Secret prod/shop/tls no',
+      ],
     ],
     [
       'what is not to be delivered yet, or to nobody',

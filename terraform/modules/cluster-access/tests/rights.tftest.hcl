@@ -12,8 +12,12 @@ run "reader_never_writes_and_lists_no_secrets" {
   command = plan
 
   assert {
-    condition     = alltrue([for role in kubernetes_role_v1.reader : role.rule[0].resources == toset(["secrets"]) && role.rule[0].verbs == toset(["get"]) && length(role.rule) == 1])
-    error_message = "The reader may get Secrets, and nothing else."
+    condition     = alltrue([for role in kubernetes_role_v1.reader : role.rule[0].resources == toset(["secrets"]) && role.rule[0].verbs == toset(["get"])])
+    error_message = "The reader may get Secrets."
+  }
+  assert {
+    condition     = alltrue([for role in kubernetes_role_v1.reader : role.rule[1].resources == toset(["namespaces"]) && role.rule[1].verbs == toset(["get"]) && length(role.rule) == 2])
+    error_message = "The reader may see that the namespace is there, and nothing else."
   }
   assert {
     condition     = keys(kubernetes_role_v1.reader) == ["shop", "web"] && alltrue([for namespace, role in kubernetes_role_v1.reader : role.metadata[0].namespace == namespace])
@@ -67,8 +71,8 @@ run "listing_is_given_on_request_and_to_the_reader_alone" {
   }
 
   assert {
-    condition     = alltrue([for role in kubernetes_role_v1.reader : role.rule[0].verbs == toset(["get", "list"])])
-    error_message = "list_secrets lets the reader list Secrets."
+    condition     = alltrue([for role in kubernetes_role_v1.reader : role.rule[0].verbs == toset(["get", "list"]) && role.rule[1].verbs == toset(["get"])])
+    error_message = "list_secrets lets the reader list Secrets, and nothing more."
   }
   assert {
     condition     = alltrue([for role in kubernetes_role_v1.writer : !contains(role.rule[0].verbs, "list")])
