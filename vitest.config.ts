@@ -22,8 +22,8 @@ export default defineConfig({
     },
     // And whoever has a proxy has none to this machine.
     env: { METADATA_SERVER_DETECTION: 'none', NO_PROXY: '127.0.0.1,localhost,::1' },
-    // By default one core is left idle, which on two is half of them.
-    maxWorkers: 2,
+    // By default one core is left idle, which on two is half of them; and a third of the time is waiting.
+    maxWorkers: 3,
     projects: [
       project('unit', 5_000),
       // Both speak through the SDK clients, which the workers of one project import but once.
