@@ -47,6 +47,11 @@ resource "google_secret_manager_secret" "kubeconfig" {
     }
   }
 
+  # What Google cannot change, Terraform does by deleting the secret, and with it what a person put in.
+  lifecycle {
+    ignore_changes = [replication]
+  }
+
   depends_on = [google_project_service.main]
 }
 

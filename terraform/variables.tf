@@ -428,7 +428,7 @@ variable "vpc_egress" {
 
 variable "kms_key" {
   type        = string
-  description = "A Cloud KMS key of the same location (\"projects/P/locations/L/keyRings/R/cryptoKeys/K\") for all secrets, the source bucket and the topics; secrets then lie in that location alone. Google's service agents of Secret Manager, Cloud Storage, Pub/Sub and Artifact Registry must be allowed to encrypt and decrypt with it first. The images of reconcile, issue and sync are Google's to keep and have none of it."
+  description = "A Cloud KMS key of the same location (\"projects/P/locations/L/keyRings/R/cryptoKeys/K\") for all secrets, the source bucket and the topics; secrets then lie in that location alone, and those that exist stay where and as they are. Google's service agents of Secret Manager, Cloud Storage, Pub/Sub and Artifact Registry must be allowed to encrypt and decrypt with it first. The images of reconcile, issue and sync are Google's to keep and have none of it."
   default     = null
 
   validation {
@@ -443,7 +443,7 @@ variable "kms_key" {
 
 variable "secret_locations" {
   type        = list(string)
-  description = "The regions in which secrets lie, for an organisation whose location policy forbids \"global\"; none: Google chooses. Secrets that exist stay where they are."
+  description = "The regions in which secrets lie, for an organisation whose location policy forbids \"global\"; none: Google chooses. Secrets that exist stay where they are, those of kubeconfigs too."
   default     = []
   nullable    = false
 

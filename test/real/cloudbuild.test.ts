@@ -10,6 +10,7 @@ import {
   type Google,
   PLANNING,
   pageCalls,
+  pageDeployment,
   STAGES,
   startGoogle,
   TOLD,
@@ -50,6 +51,16 @@ describe.for(FILES)('%s', (file) => {
 test('the planning file applies nothing, the applying file builds nothing', () => {
   expect(textOf(PLANNING)).not.toMatch(/terraform .*(apply|destroy)/);
   expect(textOf(APPLYING)).not.toMatch(/npm|terraform .* plan/);
+});
+
+test('the folder of a stage that docs/deploy.md has made is planned, and all that a build needs of it is committed', async () => {
+  const { committed, said } = await pageDeployment();
+  expect(said).toMatch(/^Plan: \d+ to add, 0 to change, 0 to destroy\.$/m);
+  expect(committed.filter((name) => !name.includes('override'))).toEqual(
+    ['.terraform.lock.hcl', 'backend.tf', 'main.tf', 'terraform.tfvars'].map(
+      (name) => `deployment/staging/${name}`,
+    ),
+  );
 });
 
 describe('the commands of docs/deploy.md', () => {

@@ -147,16 +147,56 @@ case "$1 $2 $3 > $*" in
 esac
 `;
 
+/** What a section of docs/deploy.md has a person type. */
+function typedIn(section: RegExp): string {
+  const sections = readFileSync(join(ROOT, 'docs/deploy.md'), 'utf8').split(/^## /m);
+  const text = sections.find((it) => section.test(it)) ?? '';
+  return (text.match(/^ {4}.*$/gm) ?? []).join('\n');
+}
+
+/** Programs of no effect before all others; npm leaves zips. */
+const HELPERS = {
+  gcloud: '',
+  npm: 'mkdir -p dist; for name in reconcile issue sync api; do echo $name > dist/$name.zip; done',
+};
+
+/** What docs/deploy.md leaves in git for a stage, and what its commands said: they are run in a copy of this tree, with the state in a file. */
+export async function pageDeployment(): Promise<
+  Readonly<{ committed: readonly string[]; said: string }>
+> {
+  const folder = temporaryFolder();
+  try {
+    const cwd = join(folder.path, 'checkout');
+    await copySources(cwd);
+    for (const [name, does] of Object.entries(HELPERS))
+      chmodSync(folder.write(`bin/${name}`, `#!/bin/sh\n${does}\n`), 0o700);
+    const stage = 'checkout/deployment/staging';
+    folder.write(`${stage}/state_override.tf`, 'terraform {\n  backend "local" {}\n}\n');
+    folder.write(`${stage}/out.json`, {});
+    const given = offline(folder);
+    const env = {
+      ...given,
+      PATH: `${folder.path}/bin:${given.PATH}`,
+      EDITOR: 'true',
+      TF_CLI_ARGS_plan: '-no-color',
+    };
+    await ran('git', ['init', '-q'], { cwd, env });
+    const { stdout } = await ran('sh', ['-euc', typedIn(/^The deployment\n/)], { cwd, env });
+    await ran('terraform', ['fmt', '-check', 'deployment'], { cwd, env });
+    const staged = await ran('git', ['diff', '--cached', '--name-only'], { cwd, env });
+    return { committed: staged.stdout.trim().split('\n'), said: stdout };
+  } finally {
+    folder.remove();
+  }
+}
+
 /** What docs/deploy.md has gcloud do, one line a call: its commands run in order, those of a stage for staging and then for production. */
 export function pageCalls(): readonly string[] {
   const folder = temporaryFolder();
   try {
     const log = join(folder.path, 'calls');
     chmodSync(folder.write('gcloud', `#!/bin/sh\necho "$*" >> '${log}'\n`), 0o700);
-    const [, section = ''] = readFileSync(join(ROOT, 'docs/deploy.md'), 'utf8').split(
-      /^## (?:Commands|A change)\n/m,
-    );
-    const commands = (section.match(/^ {4}.*$/gm) ?? []).join('\n');
+    const commands = typedIn(/^Commands\n/);
     const production = commands
       .slice(commands.indexOf('    STAGE='))
       .replaceAll('staging', 'production')
