@@ -94,6 +94,8 @@ export function judged({ spec }: LocationPolicy, config: Config): Finding {
   return fault(
     CHECK,
     `the location policy of the organisation does not allow "global", so no secret with automatic replication can be made in ${config.project}`,
-    `terraform apply -var 'secret_locations=["${config.location}"]'`,
+    {
+      advice: `set secret_locations = ["${config.location}"] in the block module "certherd" of the deployment, then apply it`,
+    },
   );
 }
