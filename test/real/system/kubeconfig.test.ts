@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { served } from './hands.ts';
-import { ingress, running } from './running.ts';
-import { add } from './traces.ts';
+import { served } from '../../integration/system/hands.ts';
+import { ingress, running } from '../../integration/system/running.ts';
+import { add } from '../../integration/system/traces.ts';
 
 test('a kubeconfig that is renewed is used within minutes, by instances that run already', async () => {
   const manifests = { one: [ingress('shop', ['shop.a.test'], 'shop-tls')] };

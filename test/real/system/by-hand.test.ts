@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { LOCAL_PERSON } from '../../../local/accounts.ts';
-import { served } from './hands.ts';
-import { ingress, type Running, running } from './running.ts';
+import { served } from '../../integration/system/hands.ts';
+import { ingress, type Running, running } from '../../integration/system/running.ts';
 
 /** A person asks the api. */
 async function ask({ system }: Running, path: string, body: unknown) {
