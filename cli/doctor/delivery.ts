@@ -16,7 +16,7 @@ export type Deliveries = Readonly<{ topic: Finding; writing: (cluster: string) =
 
 /**
  * Messages through the whole way: api, reconcile, topic, subscription, sync. They ask for certificates to be delivered once more, at least
- * one for each cluster that has any, which writes nothing but the moment of it into the record; that moment is the proof. One that is
+ * one for each cluster that has one, which writes nothing but the moment of it into the record; that moment is the proof. One that is
  * issued and nowhere delivered is delivered by it, which is due anyhow.
  */
 export async function deliveries(session: Session, config: Config): Promise<Deliveries> {

@@ -100,7 +100,7 @@ export type ServerAnswer = Readonly<{
 
 /**
  * The answers that are problems, as `server (address): problem`. A machine without IPv6 gets no answer from any IPv6 address; then a
- * server is judged by its other addresses, if it has any.
+ * server is judged by its other addresses, if it has others.
  */
 export function problemsIn(answers: readonly ServerAnswer[]): readonly string[] {
   const isIgnored = lacksIpv6(answers) ? isSix : () => false;

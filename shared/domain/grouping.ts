@@ -45,6 +45,9 @@ export function group(requests: readonly Request[], rules: Pick<Rules, 'issuers'
   };
 }
 
+/** A namespace of a cluster as a key. */
+export const placeKey = ({ cluster, namespace }: Asker): string => `${cluster}/${namespace}`;
+
 /** A Secret's whole name in one string, which no other Secret has. */
 export const targetKey = ({ cluster, namespace, secret }: Target): string =>
   `${cluster}/${namespace}/${secret}`;

@@ -1,5 +1,5 @@
 import type { DesiredCertificate } from './grouping.ts';
-import { targetKey } from './grouping.ts';
+import { placeKey, targetKey } from './grouping.ts';
 import type { Asker, StoredRecord, Target } from './record.ts';
 import { abridged } from './record-annotations.ts';
 import { renewal } from './renewal.ts';
@@ -66,12 +66,10 @@ export function looks(of: Lookout): Looks {
   look([...targetsOf(byUrgency.get(false)), ...bystanders], most);
   look(targetsOf(byUrgency.get(true)), most);
   const unseen = uncertain.filter((target) => !seen.has(targetKey(target)));
-  return { targets: [...seen.values()], unlooked: new Set(unseen.map(placeOf)) };
+  return { targets: [...seen.values()], unlooked: new Set(unseen.map(placeKey)) };
 }
 
 const keyed = (target: Target) => [targetKey(target), target] as const;
-
-const placeOf = ({ cluster, namespace }: Asker) => `${cluster}/${namespace}`;
 
 /** Where a certificate was asked for that is not asked for there any more: it is kept until every Secret there that may serve it was seen. */
 function doubtfulPlaces({ desired, inventory }: Lookout): ReadonlySet<string> {
@@ -82,10 +80,10 @@ function doubtfulPlaces({ desired, inventory }: Lookout): ReadonlySet<string> {
 }
 
 function missing(recorded: readonly Asker[], asking: readonly Asker[]): readonly string[] {
-  const known = new Set(asking.map(placeOf));
-  const lost = recorded.map(placeOf).filter((place) => !known.has(place));
+  const known = new Set(asking.map(placeKey));
+  const lost = recorded.map(placeKey).filter((place) => !known.has(place));
   if (lost.length === 0) return lost;
-  const kept = new Set(abridged(asking).map(placeOf));
+  const kept = new Set(abridged(asking).map(placeKey));
   return lost.filter((place) => !kept.has(place));
 }
 

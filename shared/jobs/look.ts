@@ -1,5 +1,5 @@
 import { type Standing, standing } from '../domain/delivery.ts';
-import { askersOf, group, targetKey } from '../domain/grouping.ts';
+import { askersOf, group, placeKey, targetKey } from '../domain/grouping.ts';
 import type { Asker, Target } from '../domain/record.ts';
 import {
   type Context,
@@ -12,7 +12,7 @@ import {
   type Rules,
 } from '../domain/request.ts';
 import { messageOf } from '../errors.ts';
-import { lookout, placeKey } from './sight.ts';
+import { lookout } from './sight.ts';
 import { readZones, type SurveyPorts, type SurveySettings } from './survey.ts';
 
 /** A certificate that a person asks for, and the Secrets that it is to go to. */

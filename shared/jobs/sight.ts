@@ -1,10 +1,8 @@
 import type { Sight } from '../domain/delivery.ts';
+import { placeKey } from '../domain/grouping.ts';
 import type { Asker, Target } from '../domain/record.ts';
 import { messageOf } from '../errors.ts';
 import type { ClusterReader, Readers } from '../ports.ts';
-
-/** A namespace of a cluster as a key. */
-export const placeKey = ({ cluster, namespace }: Asker): string => `${cluster}/${namespace}`;
 
 /**
  * What a look at one Secret shows; a failure to look is a sight as well. Of a Secret in a namespace that does not exist an API server says

@@ -29,7 +29,7 @@ export type SecretStore = Secrets &
     script(script: Script): void;
     /** Breaks the connection of the next request that makes such an event, after it took effect. */
     loseReplyOf(eventType: string): void;
-    /** The API as any other client sees it. */
+    /** The API as other clients see it. */
     call(method: string, path: string, body?: unknown): Promise<Reply>;
     close(): Promise<void>;
   }>;

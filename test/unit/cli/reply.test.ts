@@ -26,7 +26,7 @@ test.for<[string, (response: ServerResponse) => void]>([
   });
 });
 
-test('an identity that breaks off is told as any other answer', async () => {
+test('an identity that breaks off is told like every other answer', async () => {
   const url = await serving((response) => {
     response.writeHead(200, { 'content-length': 9 }).write('x', () => response.destroy());
   });
