@@ -131,7 +131,10 @@ function certificate([id, merged]: readonly [string, readonly Merged[]]): Desire
 /** The clusters and namespaces of some targets or askers, each once. */
 export function askersOf(asking: readonly Asker[]): readonly Asker[] {
   const byKey = new Map(
-    asking.map(({ cluster, namespace }) => [`${cluster}/${namespace}`, { cluster, namespace }]),
+    asking.map(({ cluster, namespace }) => [
+      placeKey({ cluster, namespace }),
+      { cluster, namespace },
+    ]),
   );
   return [...byKey.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, asker]) => asker);
 }

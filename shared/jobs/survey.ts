@@ -1,6 +1,6 @@
 import pLimit from 'p-limit';
 import { mayHold } from '../domain/delivery.ts';
-import { type DesiredCertificate, group, targetKey } from '../domain/grouping.ts';
+import { type DesiredCertificate, group, placeKey, targetKey } from '../domain/grouping.ts';
 import { type PlanEntry, plan } from '../domain/plan.ts';
 import type { StoredRecord, Target, VersionState } from '../domain/record.ts';
 import {
@@ -220,11 +220,7 @@ async function looked(ports: SurveyPorts, rules: Rules, known: Known) {
 /** Secrets that an Ingress names without asking for anything, where we wrote before: they may still serve a certificate of ours. */
 function bystanders({ certificates, clusters, inventory }: Known, rules: Rules): readonly Target[] {
   const asked = new Set(certificates.flatMap(({ targets }) => targets.map(targetKey)));
-  const written = new Set(
-    inventory.flatMap(({ record }) =>
-      record.askers.map(({ cluster, namespace }) => `${cluster}/${namespace}`),
-    ),
-  );
+  const written = new Set(inventory.flatMap(({ record }) => record.askers.map(placeKey)));
   const named = clusters.flatMap(({ cluster, ingresses }) => {
     const of = rules.clusters.find(({ name }) => name === cluster);
     return ingresses
